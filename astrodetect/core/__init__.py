@@ -1,0 +1,1 @@
+"""Interfaces and data that every plugin builds on; knows no concrete plugin."""

@@ -1,0 +1,245 @@
+"""What flows through a pipeline: recordings, streams, frames and windows."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: Any NumPy array. Learned and GPU stages may put torch tensors in the same places.
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, order=True)
+class Recording:
+    """One recording: the files of it, and who reads it. Cheap, picklable, sortable.
+
+    Attributes
+    ----------
+    path : str
+        Path relative to `root`, with forward slashes: a file, or the folder of a sequence.
+    root : str
+        Absolute path of the input under which it was found.
+    files : tuple of str
+        Its files relative to `root`, in the order in which they are read.
+    source : str
+        Entry-point name of the frame source.
+    fingerprint : str
+        Hexadecimal digest of the content (`fingerprint_files`).
+    """
+
+    path: str
+    root: str = ""
+    files: tuple[str, ...] = ()
+    source: str = ""
+    fingerprint: str = ""
+
+    @property
+    def location(self) -> Path:
+        """Absolute path of the recording."""
+        return Path(self.root) / self.path
+
+    @property
+    def file_paths(self) -> tuple[Path, ...]:
+        """Absolute paths of the files."""
+        return tuple(Path(self.root) / name for name in self.files)
+
+    @property
+    def recording_id(self) -> int:
+        """Non-negative 63-bit id from relative path and fingerprint."""
+        return stable_id(self.path, self.fingerprint)
+
+
+class Site(NamedTuple):
+    """Where a camera stands: degrees north, degrees east, metres."""
+
+    latitude: float
+    longitude: float
+    elevation: float
+
+
+@dataclass(frozen=True)
+class Stream:
+    """What is known of an opened recording before its frames are read.
+
+    Attributes
+    ----------
+    shape : (int, int)
+        Height and width of a frame.
+    dtype : numpy.dtype
+        Native pixel type.
+    n_frames : int
+        Number of frames as the files state it; -1 if they do not.
+    frame_rate : float
+        Frames per second; NaN if unknown.
+    start : float
+        UTC Unix seconds of the first frame; NaN if unknown.
+    exposure : float
+        Seconds per frame; NaN if unknown.
+    saturation : float
+        Pixel value (ADU) from which a pixel is saturated; NaN if unknown.
+    camera : str
+        Station or camera code, or an empty string.
+    site : Site or None
+        Where the camera stands.
+    mask : (H, W) bool array or None
+        True where pixels are to be ignored.
+    header : mapping
+        What else the files say.
+    warnings : tuple of str
+        What is wrong with the recording, one line each.
+    """
+
+    shape: tuple[int, int]
+    dtype: np.dtype[Any]
+    n_frames: int = -1
+    frame_rate: float = float("nan")
+    start: float = float("nan")
+    exposure: float = float("nan")
+    saturation: float = float("nan")
+    camera: str = ""
+    site: Site | None = None
+    mask: NDArray[np.bool_] | None = None
+    header: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    warnings: tuple[str, ...] = ()
+
+
+class Frame(NamedTuple):
+    """One frame: ``data`` (H, W) in native type, valid until the next frame is asked for.
+
+    ``index`` counts from 0 in the recording; ``time`` is the start of the exposure in UTC Unix
+    seconds, or seconds from the first frame where there is no absolute time.
+    """
+
+    data: Array
+    index: int
+    time: float
+
+
+@dataclass(frozen=True)
+class Window:
+    """T consecutive frames of a recording, and the planes made from them.
+
+    Attributes
+    ----------
+    recording : Recording
+        Where it comes from.
+    stream : Stream
+        What is known of the recording.
+    start : int
+        Index of the first frame.
+    times : (T,) float64 array
+        Start of exposure of each frame (s).
+    frames : (T, H, W) array or None
+        The frames in order, native type: a view into a ring, valid during the call and not to be
+        written to. None for recordings that arrive reduced.
+    planes : mapping of str to (H, W) array
+        ``max``, ``background``, ``image`` (float32) after reduction; ``argmax``, ``median``,
+        ``mean``, ``std`` where a stage needs them. ``argmax`` counts from `start`.
+    mask : (H, W) bool array or None
+        True where pixels are to be ignored.
+    """
+
+    recording: Recording
+    stream: Stream
+    start: int
+    times: NDArray[np.float64]
+    frames: Array | None = None
+    planes: Mapping[str, Array] = field(default_factory=lambda: MappingProxyType({}))
+    mask: NDArray[np.bool_] | None = None
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames T."""
+        return len(self.times)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.stream.shape
+
+    def with_planes(self, **planes: Array) -> Window:
+        """Give the same window with planes added or replaced."""
+        return replace(self, planes=MappingProxyType({**self.planes, **planes}))
+
+    def with_mask(self, mask: NDArray[np.bool_] | None) -> Window:
+        """Give the same window with `mask` joined to its own."""
+        if mask is None:
+            return self
+        if mask.shape != self.shape:
+            raise ValueError(f"mask is {mask.shape}, frames are {self.shape}")
+        joined = mask if self.mask is None else self.mask | mask
+        return replace(self, mask=joined)
+
+    def rng(self, seed: int = 0) -> np.random.Generator:
+        """Give the random generator of this window, the same in every run.
+
+        Parameters
+        ----------
+        seed : int
+            The stage's setting.
+        """
+        return np.random.default_rng([seed, self.recording.recording_id, self.start])
+
+
+def stable_id(*parts: object) -> int:
+    """Give a non-negative 63-bit integer from the text of `parts`.
+
+    Examples
+    --------
+    >>> stable_id("a.avi", "00ff") == stable_id("a.avi", "00ff")
+    True
+    >>> stable_id("a.avi", "00ff") == stable_id("a.avi00", "ff")
+    False
+    """
+    digest = hashlib.blake2b("\0".join(map(str, parts)).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
+
+
+#: Bytes read from the head and the tail of each sampled file.
+_SAMPLE_BYTES = 4096
+#: Files of a sequence whose bytes are sampled; of the others name and size count.
+_SAMPLED_FILES = 8
+
+
+def fingerprint_files(root: Path | str, files: tuple[str, ...]) -> str:
+    """Give a digest of a recording's content that is cheap to take.
+
+    Names and sizes of all files, and head and tail of up to eight of them, evenly spaced: a
+    recording keeps its fingerprint when the archive is copied elsewhere.
+
+    Parameters
+    ----------
+    root : path
+        Folder that `files` are relative to.
+    files : tuple of str
+        Relative paths.
+
+    Returns
+    -------
+    str
+        32 hexadecimal digits. Files that cannot be read count by name only.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    sampled = {round(i * (len(files) - 1) / max(1, _SAMPLED_FILES - 1)) for i in range(_SAMPLED_FILES)}
+    for number, name in enumerate(files):
+        path = Path(root) / name
+        digest.update(Path(name).name.encode() + b"\0")
+        try:
+            size = path.stat().st_size
+            digest.update(f"{size}\0".encode())
+            if number in sampled:
+                with path.open("rb") as stream:
+                    digest.update(stream.read(_SAMPLE_BYTES))
+                    if size > _SAMPLE_BYTES:
+                        stream.seek(max(_SAMPLE_BYTES, size - _SAMPLE_BYTES))
+                        digest.update(stream.read(_SAMPLE_BYTES))
+        except OSError:
+            digest.update(b"unreadable\0")
+    return digest.hexdigest()

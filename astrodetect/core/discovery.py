@@ -1,0 +1,164 @@
+"""Which files are recordings: walk a tree once per source, let each file belong to one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+
+from astrodetect.core.data import Recording, fingerprint_files
+from astrodetect.core.errors import AstrodetectError, PluginError
+from astrodetect.core.stages import FrameSource
+
+#: Absolute paths that a source of higher priority has claimed.
+_claimed: ContextVar[Mapping[str, str]] = ContextVar("_claimed", default={})  # noqa: B039
+
+
+def walk(root: Path) -> Iterator[tuple[Path, list[str]]]:
+    """Give the folders under `root` with the file names in each, in order of names.
+
+    Hidden files and folders, folders that were visited already (symbolic link loops) and files that
+    a source of higher priority has claimed are left out. If `root` is a file, its folder and its
+    name alone.
+
+    Yields
+    ------
+    (Path, list of str)
+        Absolute folder and sorted file names; folders without files left are skipped.
+    """
+    claimed = _claimed.get()
+    if root.is_file():
+        if str(root) not in claimed:
+            yield root.parent, [root.name]
+        return
+    seen: set[tuple[int, int]] = set()
+    for folder, folders, names in os.walk(root, followlinks=True):
+        try:
+            status = os.stat(folder)
+        except OSError:
+            folders.clear()
+            continue
+        key = (status.st_dev, status.st_ino)
+        if key in seen:
+            folders.clear()
+            continue
+        seen.add(key)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        here = Path(folder)
+        kept = sorted(name for name in names if not name.startswith(".") and str(here / name) not in claimed)
+        if kept:
+            yield here, kept
+
+
+def make_recording(source: str, root: Path, location: Path, files: Sequence[Path]) -> Recording:
+    """Make a `Recording` with its fingerprint.
+
+    Parameters
+    ----------
+    source : str
+        Entry-point name.
+    root : Path
+        What the source was asked to search: a folder, or the file itself.
+    location : Path
+        The file, or the folder of a sequence.
+    files : sequence of Path
+        The files, in reading order.
+    """
+    base = root.parent if root.is_file() or location == root else root
+    names = tuple(path.relative_to(base).as_posix() for path in files)
+    return Recording(
+        path=location.relative_to(base).as_posix(),
+        root=str(base),
+        files=names,
+        source=source,
+        fingerprint=fingerprint_files(base, names),
+    )
+
+
+def find_files(source: type[FrameSource], root: Path, name: str = "") -> Iterator[Recording]:
+    """Give one recording per file whose name ends in one of the source's `suffixes`."""
+    for folder, names in walk(root):
+        for file_name in names:
+            if file_name.lower().endswith(source.suffixes):
+                path = folder / file_name
+                yield make_recording(name or source.__name__, root, path, [path])
+
+
+@contextmanager
+def _claims(claimed: Mapping[str, str]) -> Iterator[None]:
+    token = _claimed.set(claimed)
+    try:
+        yield
+    finally:
+        _claimed.reset(token)
+
+
+def unreadable_folders(root: Path) -> list[str]:
+    """Give the folders under `root` that may not be listed."""
+    failed: list[str] = []
+    for _ in os.walk(root, onerror=lambda error: failed.append(str(error.filename)), followlinks=False):
+        pass
+    return failed
+
+
+def discover(inputs: Sequence[Path], sources: Mapping[str, type[FrameSource]]) -> Iterator[Recording]:
+    """Find the recordings under some inputs, each file claimed by at most one source.
+
+    Parameters
+    ----------
+    inputs : sequence of Path
+        Files or folders.
+    sources : mapping of str to FrameSource class
+        By entry-point name; asked by falling priority, then by name.
+
+    Yields
+    ------
+    Recording
+
+    Raises
+    ------
+    AstrodetectError
+        An input does not exist.
+    PluginError
+        Two sources of one priority claim a file.
+    """
+    order = sorted(sources.items(), key=lambda item: (-item[1].priority, item[0]))
+    claimed: dict[str, str] = {}
+    seen: set[int] = set()
+    for given in inputs:
+        root = Path(os.path.abspath(given))
+        if not root.exists():
+            raise AstrodetectError(f"{given}: no such file or folder; expected a recording or a folder of them")
+        for name, source in order:
+            with _claims({path: who for path, who in claimed.items() if sources[who].priority > source.priority}):
+                found = list(source.find(root))
+            for recording in found:
+                if _claim(recording, name, sources, claimed) and recording.recording_id not in seen:
+                    seen.add(recording.recording_id)
+                    yield recording if recording.source == name else _named(recording, name)
+
+
+def _claim(
+    recording: Recording, name: str, sources: Mapping[str, type[FrameSource]], claimed: dict[str, str]
+) -> bool:
+    files = [str(path) for path in recording.file_paths]
+    for path in files:
+        other = claimed.get(path)
+        if other is None:
+            continue
+        if other == name or sources[other].priority > sources[name].priority:
+            return False
+        raise PluginError(
+            f"{path}: claimed by the sources {other!r} and {name!r} of equal priority; "
+            "name one of them in [source] use"
+        )
+    claimed.update(dict.fromkeys(files, name))
+    return True
+
+
+def _named(recording: Recording, name: str) -> Recording:
+    from dataclasses import replace
+
+    return replace(recording, source=name)

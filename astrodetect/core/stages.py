@@ -1,0 +1,258 @@
+"""The interfaces of the stages: one abstract class and one verb each.
+
+A plugin is a dataclass that implements one of them. Its fields are its settings, in the constructor
+as in the TOML table of the pipeline file: the types are checked, bounds are given by
+``Annotated[float, Ge(0)]`` (package annotated-types), choices by ``Literal``, and a comment that
+starts with ``#:`` above a field is its documentation. A field of type `pathlib.Path` is relative to
+the pipeline file.
+
+``__init__`` does no I/O; `Stage.open` loads what is needed for one recording, `Stage.close` frees
+it. Stages keep no state between windows.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from astrodetect.core.columns import Column
+from astrodetect.core.data import Array, Frame, Recording, Stream, Window
+from astrodetect.core.detections import Detections
+from astrodetect.core.maps import Patches, ScoreMap, Selection
+
+
+class Stage:
+    """What all stages share.
+
+    Attributes
+    ----------
+    needs : tuple of str
+        Planes that must be there when the stage is called.
+    gives : tuple of str
+        Planes that it adds or replaces.
+    columns : tuple of Column
+        Columns that it adds to the detections.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ()
+    gives: ClassVar[tuple[str, ...]] = ()
+    columns: ClassVar[tuple[Column, ...]] = ()
+
+    def want(self, planes: frozenset[str]) -> None:  # noqa: B027
+        """Learn which planes later stages need; called once, before any recording is opened."""
+
+    def open(self, stream: Any, device: str = "cpu") -> Any:  # noqa: B027
+        """Prepare for one recording.
+
+        Parameters
+        ----------
+        stream : Stream
+            What is known of the recording.
+        device : str
+            ``"cpu"`` or a CUDA device.
+        """
+
+    def close(self) -> None:  # noqa: B027
+        """Free what `open` took."""
+
+    def report(self, message: str) -> None:
+        """Tell the user something about this recording; ends up in ``/recordings`` and the summary."""
+        self.__dict__.setdefault("_reports", []).append(message)
+
+    def take_reports(self) -> list[str]:
+        """Give and forget what was reported."""
+        reports: list[str] = self.__dict__.pop("_reports", [])
+        return reports
+
+
+class FrameSource(Stage, ABC):
+    """Reads recordings of one kind.
+
+    Attributes
+    ----------
+    priority : int
+        Sources with a higher one are asked first; what they claim is not offered again.
+    suffixes : tuple of str
+        Endings of file names (lower case, with the dot) for the `find` that is given here.
+    recording, stream
+        What is open; set after `open` by whoever called it (`astrodetect.core.windows.opened`).
+    """
+
+    priority: ClassVar[int] = 0
+    suffixes: ClassVar[tuple[str, ...]] = ()
+    recording: Recording
+    stream: Stream
+
+    @classmethod
+    def find(cls, root: Path) -> Iterator[Recording]:
+        """Find the recordings under a folder, or the one that a file is.
+
+        By names and at most headers, streaming. Given: one recording per file that ends in one of
+        `suffixes`.
+
+        Parameters
+        ----------
+        root : Path
+            Folder or file.
+        """
+        from astrodetect.core.discovery import find_files
+
+        return find_files(cls, root)
+
+    @abstractmethod
+    def open(self, recording: Recording, device: str = "cpu") -> Stream:
+        """Open a recording.
+
+        Raises
+        ------
+        SourceError
+            It cannot be read.
+        """
+
+    @abstractmethod
+    def frames(self) -> Iterator[Frame]:
+        """Give the frames in order of time.
+
+        ``Frame.data`` is valid until the next frame is asked for.
+
+        Raises
+        ------
+        TruncatedError
+            After the last good frame, if more was promised.
+        """
+
+    def frames_into(self, slots: Iterator[Array]) -> Iterator[Frame]:
+        """Give the frames, each written into the next of `slots`.
+
+        Given: a copy of what `frames` gives. A fast source overrides it and decodes straight into
+        the slot. A frame of another shape than the stream's is left out and reported.
+
+        Parameters
+        ----------
+        slots : iterator of (H, W) arrays
+            Where to write, of the stream's type.
+        """
+        dropped = 0
+        for frame in self.frames():
+            if frame.data.shape != self.stream.shape:
+                dropped += 1
+                continue
+            slot = next(slots)
+            np.copyto(slot, frame.data, casting="same_kind")
+            yield Frame(slot, frame.index, frame.time)
+        if dropped:
+            self.report(f"{dropped} frames of another shape than {self.stream.shape} were left out")
+
+    def windows(self, size: int, step: int) -> Iterator[Window]:
+        """Give windows of `size` frames, `step` apart; the last one ends at the last frame.
+
+        Given: a ring over `frames_into`, filled by a reader thread. Sources that arrive reduced
+        override it.
+        """
+        from astrodetect.core.windows import ring_windows
+
+        return ring_windows(self, size, step)
+
+    def camera_detections(self) -> Detections | None:
+        """Give what the camera's own software had found, or None. The recording is open."""
+        return None
+
+
+class Preprocessor(Stage, ABC):
+    """Makes planes from a window."""
+
+    @abstractmethod
+    def process(self, window: Window) -> Window:
+        """Give the window with planes added or replaced, or with a mask."""
+
+
+class RegionScorer(Stage, ABC):
+    """Says how interesting each region is."""
+
+    @abstractmethod
+    def score(self, window: Window) -> ScoreMap:
+        """Give a coarse map of scores."""
+
+
+class PatchSelector(Stage, ABC):
+    """Chooses the regions to look at."""
+
+    @abstractmethod
+    def select(self, scores: ScoreMap) -> Selection:
+        """Choose at most K cells; none is a legal answer."""
+
+
+class PatchExtractor(Stage, ABC):
+    """Cuts patches out of full-resolution planes."""
+
+    #: Height and width of a patch, in pixels; a number means a square. A field of every extractor.
+    size: int | tuple[int, int]
+
+    @abstractmethod
+    def extract(self, images: Array, corners_yx: NDArray[np.int64], size: tuple[int, int]) -> Array:
+        """Cut patches.
+
+        Parameters
+        ----------
+        images : (B, C, H, W) array
+            Any type.
+        corners_yx : (B, K, 2) int array
+            First pixel of each patch; may lie outside.
+        size : (int, int)
+            Height and width of the patches.
+
+        Returns
+        -------
+        (B, K, C, h, w) array of the same type
+        """
+
+
+class Classifier(Stage, ABC):
+    """Decides what patches show."""
+
+    @abstractmethod
+    def classify(self, patches: Patches, window: Window) -> Detections:
+        """Give the detections in the patches, in pixels of the frame."""
+
+
+class Detector(Stage, ABC):
+    """Finds and classifies in one."""
+
+    @abstractmethod
+    def detect(self, window: Window) -> Detections:
+        """Give the detections in a window, in pixels of the frame."""
+
+    def detect_batch(self, windows: Sequence[Window]) -> list[Detections]:
+        """Give the detections of several windows; given: one after the other."""
+        return [self.detect(window) for window in windows]
+
+
+class Postprocessor(Stage, ABC):
+    """Looks at all detections of one recording."""
+
+    @abstractmethod
+    def process(self, detections: Detections, stream: Stream) -> Detections:
+        """Give the detections that remain, in the order of frames."""
+
+
+#: Kind of stage by the word that the command line uses.
+KINDS: Mapping[str, type[Stage]] = {
+    "source": FrameSource,
+    "preprocessor": Preprocessor,
+    "scorer": RegionScorer,
+    "selector": PatchSelector,
+    "extractor": PatchExtractor,
+    "classifier": Classifier,
+    "detector": Detector,
+    "postprocessor": Postprocessor,
+}
+
+
+def kind_of(stage: type[Any]) -> str | None:
+    """Give the kind of a stage class, or None if it is none."""
+    return next((kind for kind, base in KINDS.items() if isinstance(stage, type) and issubclass(stage, base)), None)

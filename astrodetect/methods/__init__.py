@@ -1,0 +1,1 @@
+"""The science as plain functions: arrays in, arrays out, no stage needed."""

@@ -1,0 +1,1 @@
+"""The built-in plugins: one file per plugin, one folder per kind."""
