@@ -40,3 +40,7 @@ class ConfigurationError(AstrodetectError):
 
 class PluginError(AstrodetectError):
     """A plugin is missing, declared twice, fails on import, or is not what was asked for."""
+
+
+class StoppedError(AstrodetectError):
+    """The run cannot go on (full disk, scheduler lost); what is finished is kept. Exit status 3."""
