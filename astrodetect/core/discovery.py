@@ -103,15 +103,18 @@ def unreadable_folders(root: Path) -> list[str]:
     return failed
 
 
-def discover(inputs: Sequence[Path], sources: Mapping[str, type[FrameSource]]) -> Iterator[Recording]:
+def discover(
+    inputs: Sequence[Path], sources: Mapping[str, type[FrameSource] | FrameSource]
+) -> Iterator[Recording]:
     """Find the recordings under some inputs, each file claimed by at most one source.
 
     Parameters
     ----------
     inputs : sequence of Path
         Files or folders.
-    sources : mapping of str to FrameSource class
-        By entry-point name; asked by falling priority, then by name.
+    sources : mapping of str to FrameSource, class or instance
+        By entry-point name; asked by falling priority, then by name. Of a class the default settings
+        hold.
 
     Yields
     ------
@@ -130,18 +133,28 @@ def discover(inputs: Sequence[Path], sources: Mapping[str, type[FrameSource]]) -
     for given in inputs:
         root = Path(os.path.abspath(given))
         if not root.exists():
-            raise AstrodetectError(f"{given}: no such file or folder; expected a recording or a folder of them")
+            raise AstrodetectError(
+                f"{given}: no such file or folder; expected a recording or a folder of them"
+            )
         for name, source in order:
-            with _claims({path: who for path, who in claimed.items() if sources[who].priority > source.priority}):
+            with _claims(
+                {path: who for path, who in claimed.items() if sources[who].priority > source.priority}
+            ):
                 found = list(source.find(root))
+                owned = [str(path) for path in source.claims(root)]
             for recording in found:
                 if _claim(recording, name, sources, claimed) and recording.recording_id not in seen:
                     seen.add(recording.recording_id)
                     yield recording if recording.source == name else _named(recording, name)
+            for path in owned:
+                claimed.setdefault(path, name)
 
 
 def _claim(
-    recording: Recording, name: str, sources: Mapping[str, type[FrameSource]], claimed: dict[str, str]
+    recording: Recording,
+    name: str,
+    sources: Mapping[str, type[FrameSource] | FrameSource],
+    claimed: dict[str, str],
 ) -> bool:
     files = [str(path) for path in recording.file_paths]
     for path in files:

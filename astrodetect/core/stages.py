@@ -43,10 +43,10 @@ class Stage:
     gives: ClassVar[tuple[str, ...]] = ()
     columns: ClassVar[tuple[Column, ...]] = ()
 
-    def want(self, planes: frozenset[str]) -> None:  # noqa: B027
+    def want(self, planes: frozenset[str]) -> None:
         """Learn which planes later stages need; called once, before any recording is opened."""
 
-    def open(self, stream: Any, device: str = "cpu") -> Any:  # noqa: B027
+    def open(self, stream: Any, device: str = "cpu") -> Any:
         """Prepare for one recording.
 
         Parameters
@@ -57,7 +57,7 @@ class Stage:
             ``"cpu"`` or a CUDA device.
         """
 
-    def close(self) -> None:  # noqa: B027
+    def close(self) -> None:
         """Free what `open` took."""
 
     def report(self, message: str) -> None:
@@ -103,6 +103,20 @@ class FrameSource(Stage, ABC):
         from astrodetect.core.discovery import find_files
 
         return find_files(cls, root)
+
+    @classmethod
+    def claims(cls, root: Path) -> Iterator[Path]:
+        """Give files under `root` that belong to this source though they are no recordings.
+
+        They are not offered to sources of lower priority. Given: none.
+
+        Parameters
+        ----------
+        root : Path
+            Folder or file.
+        """
+        del root
+        return iter(())
 
     @abstractmethod
     def open(self, recording: Recording, device: str = "cpu") -> Stream:
@@ -255,4 +269,6 @@ KINDS: Mapping[str, type[Stage]] = {
 
 def kind_of(stage: type[Any]) -> str | None:
     """Give the kind of a stage class, or None if it is none."""
-    return next((kind for kind, base in KINDS.items() if isinstance(stage, type) and issubclass(stage, base)), None)
+    return next(
+        (kind for kind, base in KINDS.items() if isinstance(stage, type) and issubclass(stage, base)), None
+    )
