@@ -33,6 +33,10 @@ def to_torch(array: Any, device: str = "cpu") -> torch.Tensor:
     if is_torch(array):
         return array.to(device)  # type: ignore[no-any-return]
     native = np.asarray(array)
-    if not native.dtype.isnative or any(stride < 0 for stride in native.strides) or not native.flags.writeable:
+    if (
+        not native.dtype.isnative
+        or any(stride < 0 for stride in native.strides)
+        or not native.flags.writeable
+    ):
         native = native.astype(native.dtype.newbyteorder("="))  # torch knows none of these
     return torch.from_numpy(native).to(device)

@@ -110,7 +110,8 @@ class Stream:
     warnings: tuple[str, ...] = ()
 
 
-class Frame(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Frame:
     """One frame: ``data`` (H, W) in native type, valid until the next frame is asked for.
 
     ``index`` counts from 0 in the recording; ``time`` is the start of the exposure in UTC Unix

@@ -186,7 +186,7 @@ def _check(columns: Mapping[str, Any], tracks: Mapping[str, Any], cutouts: Any) 
     if tracks:
         if len({len(values) for values in tracks.values()}) != 1 or ROW not in tracks:
             raise ValueError(f"tracks need a column {ROW!r} and columns of one length")
-        if len(tracks[ROW]) and not (0 <= tracks[ROW].min() and tracks[ROW].max() < n):
+        if len(tracks[ROW]) and not (tracks[ROW].min() >= 0 and tracks[ROW].max() < n):
             raise ValueError("a track point belongs to no row")
     if cutouts is not None and len(cutouts) != n:
         raise ValueError(f"{len(cutouts)} cutouts for {n} detections")
@@ -203,6 +203,9 @@ def _join(
         fallback = Column(name, "str" if sample.dtype == object else str(sample.dtype), "", "")
         column = declared.get(name, fallback)
         joined[name] = np.concatenate(
-            [part[name] if name in part else full_column(column, n) for part, n in zip(parts, lengths, strict=True)]
+            [
+                part[name] if name in part else full_column(column, n)
+                for part, n in zip(parts, lengths, strict=True)
+            ]
         )
     return joined

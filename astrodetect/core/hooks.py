@@ -91,7 +91,10 @@ class HookCaller:
             try:
                 results.append(implementation.function(**given))
             except Exception as error:
-                self.warn(f"{implementation.plugin_name}: {hook} failed and is left out: {type(error).__name__}: {error}")
+                self.warn(
+                    f"{implementation.plugin_name}: {hook} failed and is left out: "
+                    f"{type(error).__name__}: {error}"
+                )
                 with contextlib.suppress(AssertionError, ValueError):
                     self.manager.unregister(implementation.plugin)
         return results

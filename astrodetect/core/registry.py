@@ -90,7 +90,9 @@ def find(name: str) -> Plugin:
         raise PluginError(f"no plugin is named {name!r}{nearest(name, installed())}")
     if len(claimants) > 1:
         owners = " and ".join(sorted(f"{plugin.distribution} {plugin.version}" for plugin in claimants))
-        raise PluginError(f"the plugin {name!r} is declared by two distributions, {owners}; uninstall one of them")
+        raise PluginError(
+            f"the plugin {name!r} is declared by two distributions, {owners}; uninstall one of them"
+        )
     return claimants[0]
 
 
@@ -137,7 +139,9 @@ def load(name: str, kind: type[S] | None = None) -> type[S]:
             loaded = getattr(loaded, part)
     except Exception as error:  # whatever a stranger's module does on import is told, not suffered
         text = str(error).splitlines()[0] if str(error) else ""
-        raise PluginError(f"the plugin {name!r}{origin} cannot be imported: {type(error).__name__}: {text}") from error
+        raise PluginError(
+            f"the plugin {name!r}{origin} cannot be imported: {type(error).__name__}: {text}"
+        ) from error
     _check(name, loaded, kind)
     return cast("type[S]", loaded)
 
@@ -149,8 +153,10 @@ def _check(name: str, loaded: Any, kind: type[Stage] | None) -> None:
     if kind is not None and not issubclass(loaded, kind):
         raise PluginError(f"the plugin {name!r} is a {given}, but a {kind_of(kind)} is needed here")
     if not is_dataclass(loaded):
-        raise PluginError(f"the plugin {name!r} is not a dataclass: put @dataclass above class {loaded.__name__}")
-    missing = getattr(loaded, "__abstractmethods__", frozenset())
+        raise PluginError(
+            f"the plugin {name!r} is not a dataclass: put @dataclass above class {loaded.__name__}"
+        )
+    missing: frozenset[str] = getattr(loaded, "__abstractmethods__", frozenset())
     if missing:
         raise PluginError(f"the plugin {name!r} does not implement {', '.join(sorted(missing))}")
 
@@ -184,7 +190,9 @@ def load_sources() -> tuple[dict[str, type[FrameSource]], list[str]]:
     sources: dict[str, type[FrameSource]] = {}
     failures = []
     for name, claimants in installed().items():
-        if all(p.target.startswith(_BUILT_IN) and not p.target.startswith(_BUILT_IN_SOURCES) for p in claimants):
+        if all(
+            p.target.startswith(_BUILT_IN) and not p.target.startswith(_BUILT_IN_SOURCES) for p in claimants
+        ):
             continue
         try:
             loaded: type[Stage] = load(name)

@@ -89,7 +89,9 @@ def _has_default(field: Field[Any]) -> bool:
 
 def _check(hint: Any, value: Any, base: Path) -> Any:
     # TOML has no tuples and no paths: those two are converted, everything else must be of its type.
-    adapter: TypeAdapter[Any] = TypeAdapter(hint, config=ConfigDict(strict=True, arbitrary_types_allowed=True))
+    adapter: TypeAdapter[Any] = TypeAdapter(
+        hint, config=ConfigDict(strict=True, arbitrary_types_allowed=True)
+    )
     checked = adapter.validate_python(_tuples(hint, value))
     return _resolved(checked, base)
 
@@ -201,7 +203,9 @@ def describe(cls: type[Any]) -> list[Setting]:
         default = field.default
         if default is MISSING and field.default_factory is not MISSING:
             default = field.default_factory()
-        result.append(Setting(field.name, type_text(hints[field.name]), default, comments.get(field.name, "")))
+        result.append(
+            Setting(field.name, type_text(hints[field.name]), default, comments.get(field.name, ""))
+        )
     return result
 
 

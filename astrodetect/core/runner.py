@@ -1,0 +1,307 @@
+"""One recording through a pipeline: windows in, a block of results out."""
+
+from __future__ import annotations
+
+import copy
+import math
+import traceback
+from collections import Counter
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from astrodetect.core import registry
+from astrodetect.core.columns import DETECTION_COLUMNS
+from astrodetect.core.compose import Clock, ComposedDetector, require_planes
+from astrodetect.core.data import Recording, Stream, Window, stable_id
+from astrodetect.core.detections import ROW, Detections, full_column
+from astrodetect.core.errors import AstrodetectError, SourceError, TruncatedError
+from astrodetect.core.hooks import HookCaller
+from astrodetect.core.plan import Plan, tell_wants
+from astrodetect.core.results import RecordingBlock
+from astrodetect.core.stages import FrameSource, Preprocessor, Stage
+from astrodetect.core.windows import opened
+
+#: Frame rates outside are taken for a fault of the metadata (Hz).
+PLAUSIBLE_RATE = (0.001, 2000.0)
+#: A mask that covers more than this share leaves nothing to look at.
+BLIND_MASK = 0.98
+
+
+class Runner:
+    """Processes recordings one after the other with one set of stages.
+
+    Parameters
+    ----------
+    plan : Plan
+        What to do.
+    device : str
+        Passed to ``Stage.open``.
+    hooks : HookCaller, optional
+        Who is told of progress.
+    """
+
+    def __init__(self, plan: Plan, device: str = "cpu", hooks: HookCaller | None = None) -> None:
+        self.plan = plan
+        self.device = device
+        self.hooks = hooks if hooks is not None else HookCaller(load=False)
+        tell_wants(plan)
+        self._sources: dict[str, FrameSource] = {}
+
+    def process(self, recording: Recording) -> RecordingBlock:
+        """Process one recording. Never raises for what is wrong with the recording or in a stage.
+
+        Returns
+        -------
+        RecordingBlock
+            With status ``done``, ``partial`` or ``failed``.
+        """
+        start = perf_counter()
+        run = _Run(self.plan, recording, self.device, self.hooks)
+        try:
+            run.go(self._source(recording.source))
+        except AstrodetectError as error:
+            run.fail(str(error))
+        except Exception as error:
+            text = " ".join(str(error).split())
+            run.fail(f"{run.clock.current}: {type(error).__name__}: {text}", traceback.format_exc())
+        block = run.block(perf_counter() - start)
+        self.hooks.call("recording_done", recording=recording, block=block)
+        return block
+
+    def _source(self, name: str) -> FrameSource:
+        if self.plan.source is not None and name == self.plan.source_name:
+            return copy.copy(self.plan.source)
+        if name not in self._sources:
+            self._sources[name] = registry.load(name, FrameSource)()
+        return copy.copy(self._sources[name])
+
+
+@dataclass
+class _Run:
+    """The state of one recording's way through the pipeline."""
+
+    plan: Plan
+    recording: Recording
+    device: str
+    hooks: HookCaller
+    clock: Clock = field(default_factory=Clock)
+    status: str = "done"
+    stream: Stream | None = None
+    messages: list[str] = field(default_factory=list)
+    details: str = ""
+    parts: list[Detections] = field(default_factory=list)
+    times: list[Any] = field(default_factory=list)
+    n_frames: int = 0
+    n_windows: int = 0
+    detections: Detections = field(default_factory=Detections.empty)
+    camera: Detections | None = None
+
+    def fail(self, message: str, details: str = "") -> None:
+        self.status = "failed"
+        self.messages.append(message)
+        self.details = details
+
+    def go(self, source: FrameSource) -> None:
+        opened_stages: list[Stage] = []
+        try:
+            with opened(source, self.recording) as stream:
+                self.stream = stream
+                self.messages.extend(stream.warnings)
+                self.hooks.call("recording_started", recording=self.recording, n_frames=stream.n_frames)
+                self._check_stream(stream)
+                preprocessors = self._preprocessors(stream)
+                if isinstance(self.plan.detector, ComposedDetector):
+                    self.plan.detector.clock = self.clock
+                stages: list[Stage] = [stage for _, stage in preprocessors]
+                for stage in [*stages, self.plan.detector, *self.plan.postprocessors]:
+                    with self.clock.time(self.plan.name_of(stage)):
+                        stage.open(stream, self.device)
+                    opened_stages.append(stage)
+                self._windows(source, preprocessors)
+                self._finish(source, stream)
+        finally:
+            for stage in [*opened_stages, source]:
+                self.messages.extend(stage.take_reports())
+            for stage in opened_stages:
+                stage.close()
+
+    def _check_stream(self, stream: Stream) -> None:
+        rate = stream.frame_rate
+        if math.isfinite(rate) and not PLAUSIBLE_RATE[0] <= rate <= PLAUSIBLE_RATE[1]:
+            self.messages.append(
+                f"the frame rate {rate:g} Hz is implausible; speeds and durations are not to be trusted"
+            )
+        if stream.mask is not None and float(stream.mask.mean()) > BLIND_MASK:
+            self.messages.append(
+                f"the mask covers {100 * float(stream.mask.mean()):.1f} % of the frame: nearly blind"
+            )
+
+    def _preprocessors(self, stream: Stream) -> list[tuple[str, Preprocessor]]:
+        stages: list[tuple[str, Preprocessor]] = []
+        station = self.plan.stations.get(stream.camera)
+        if station is not None and station.mask is not None:
+            mask: Any = registry.load("mask", Preprocessor)
+            stages.append(("station mask", mask(file=station.mask)))
+        stages += [(self.plan.name_of(stage), stage) for stage in self.plan.preprocessors]
+        if stream.n_frames == 1 and not any("background" in type(s).__name__.lower() for _, s in stages):
+            still: Any = registry.load("background", Preprocessor)
+            stages.insert(0, ("background", still()))
+        return stages
+
+    def _windows(self, source: FrameSource, preprocessors: list[tuple[str, Preprocessor]]) -> None:
+        assert self.stream is not None  # set by go
+        size, step = self.plan.window.frames(self.stream.frame_rate)
+        windows = source.windows(size, step)
+        while True:
+            try:
+                with self.clock.time("read"):
+                    window = next(windows, None)
+            except TruncatedError as error:
+                self.messages.append(str(error))
+                self.status = "partial"
+                break
+            if window is None:
+                break
+            self._note(window)
+            found = self._detect(window, preprocessors)
+            if len(found):
+                self.parts.append(found)
+            self.hooks.call(
+                "window_done", recording=self.recording, frames_done=self.n_frames, n_detections=len(found)
+            )
+        if self.n_frames == 0:
+            raise SourceError(
+                self.messages.pop() if self.status == "partial" else f"{self.recording.path}: holds no frame"
+            )
+
+    def _note(self, window: Window) -> None:
+        self.n_windows += 1
+        fresh = window.start + window.n_frames - self.n_frames
+        self.times.append(window.times[window.n_frames - fresh :])
+        self.n_frames += fresh
+        if np.any(np.diff(window.times) < 0):
+            self.messages.append("frame times go backwards")
+
+    def _detect(self, window: Window, preprocessors: list[tuple[str, Preprocessor]]) -> Detections:
+        for name, preprocessor in preprocessors:
+            require_planes(preprocessor, name, window)
+            with self.clock.time(name):
+                window = preprocessor.process(window)
+        detector = self.plan.detector
+        if isinstance(detector, ComposedDetector):
+            return _with_frames(detector.detect(window), window)
+        name = self.plan.name_of(detector)
+        require_planes(detector, name, window)
+        with self.clock.time(name):
+            return _with_frames(detector.detect(window), window)
+
+    def _finish(self, source: FrameSource, stream: Stream) -> None:
+        found = Detections.concatenate(self.parts)
+        self.parts = []
+        self.clock.count("found in windows", len(found))
+        for stage in self.plan.postprocessors:
+            with self.clock.time(self.plan.name_of(stage)):
+                found = stage.process(found, stream)
+        with self.clock.time("read"):
+            self.camera = self._identified(source.camera_detections(), "camera")
+        found = self._complete(found, stream)
+        self.detections = found
+        self.clock.count("detections", len(found))
+        self.clock.count("accepted", int(np.sum(found["accepted"])))
+
+    def _complete(self, found: Detections, stream: Stream) -> Detections:
+        found = self._identified(_with_ends(found)) or Detections.empty()
+        times = np.concatenate(self.times) if self.times else np.empty(0)
+        columns: dict[str, Any] = {}
+        for name, frame in (("time_start", "frame_start"), ("time_end", "frame_end")):
+            if math.isfinite(stream.start) and len(times):
+                columns[name] = times[np.clip(found[frame].astype(np.int64), 0, len(times) - 1)]
+            else:
+                columns[name] = np.full(len(found), np.nan)
+        reasons = found["reason"] if "reason" in found else np.full(len(found), "", dtype=object)
+        threshold = self.plan.threshold(stream.camera)
+        labels = self.plan.accept.labels
+        reasons = [
+            reason or _refusal(label, float(probability), labels, threshold)
+            for reason, label, probability in zip(reasons, found["label"], found["probability"], strict=True)
+        ]
+        columns["reason"] = np.array(reasons, dtype=object)
+        columns["accepted"] = np.array([not reason for reason in reasons], dtype=bool)
+        columns["recording_id"] = np.full(len(found), self.recording.recording_id)
+        found = found.with_columns(**columns)
+        absent = {c.name: full_column(c, len(found)) for c in DETECTION_COLUMNS if c.name not in found}
+        return found.with_columns(**absent)
+
+    def _identified(self, found: Detections | None, table: str = "") -> Detections | None:
+        """Sort by frame and place, and number: the same ids whatever the order of the windows."""
+        if found is None:
+            return None
+        n = len(found)
+        keys = [found[name] if name in found else np.zeros(n) for name in ("x_min", "x_start", "frame_start")]
+        found = found.take(np.lexsort(keys)) if n else found
+        parts = (self.recording.path, self.recording.fingerprint, *([table] if table else []))
+        ids = np.array([stable_id(*parts, row) for row in range(n)], dtype=np.int64)
+        return found.with_columns(detection_id=ids, recording_id=np.full(n, self.recording.recording_id))
+
+    def block(self, seconds: float) -> RecordingBlock:
+        stream = self.stream
+        times = np.concatenate(self.times) if self.times else np.empty(0)
+        dated = stream is not None and math.isfinite(stream.start) and len(times) > 0
+        counted = Counter(" ".join(message.split()) for message in self.messages)
+        row = {
+            "recording_id": self.recording.recording_id,
+            "path": self.recording.path,
+            "root": self.recording.root,
+            "source": self.recording.source,
+            "camera": stream.camera if stream else "",
+            "fingerprint": self.recording.fingerprint,
+            "time_start": float(times[0]) if dated else math.nan,
+            "time_end": float(times[-1]) if dated else math.nan,
+            "frame_rate": stream.frame_rate if stream else math.nan,
+            "width": stream.shape[1] if stream else 0,
+            "height": stream.shape[0] if stream else 0,
+            "n_frames": self.n_frames,
+            "n_windows": self.n_windows,
+            "n_candidates": self.clock.counts.get("candidates", 0),
+            "n_detections": len(self.detections),
+            "n_accepted": int(np.sum(self.detections["accepted"])) if len(self.detections) else 0,
+            "status": self.status,
+            "message": "; ".join(text if n == 1 else f"{text} ({n} x)" for text, n in counted.items()),
+            "seconds": seconds,
+        }
+        summary = {"seconds": self.clock.seconds, "counts": self.clock.counts, "traceback": self.details}
+        return RecordingBlock(row, self.detections, self.camera, summary)
+
+
+def _refusal(label: str, probability: float, labels: tuple[str, ...], threshold: float) -> str:
+    if label not in labels:
+        return f"label {label}"
+    return "" if probability >= threshold else "below threshold"
+
+
+def _with_frames(found: Detections, window: Window) -> Detections:
+    """Fill in the frames of the window where the detector did not say."""
+    columns: dict[str, Any] = {}
+    if "frame_start" not in found:
+        columns["frame_start"] = np.full(len(found), window.start)
+    if "frame_end" not in found:
+        columns["frame_end"] = np.full(len(found), window.start + window.n_frames - 1)
+    return found.with_columns(**columns) if columns else found
+
+
+def _with_ends(found: Detections) -> Detections:
+    """Fill in the ends from the tracks where no stage gave them."""
+    found = found if "frame_start" in found else found.with_columns(
+        frame_start=np.zeros(len(found)), frame_end=np.zeros(len(found))
+    )  # fmt: skip
+    if "x_start" in found or not found.tracks or "x" not in found.tracks:
+        return found
+    ends = {name: np.full(len(found), np.nan) for name in ("x_start", "y_start", "x_end", "y_end")}
+    for row in np.unique(found.tracks[ROW]):
+        track = found.track(int(row))
+        for axis in "xy":
+            ends[f"{axis}_start"][row], ends[f"{axis}_end"][row] = track[axis][0], track[axis][-1]
+    return found.with_columns(**ends)
