@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import replace
 from pathlib import Path
 
 from astrodetect.core.data import Recording, fingerprint_files
@@ -86,15 +86,6 @@ def find_files(source: type[FrameSource], root: Path, name: str = "") -> Iterato
                 yield make_recording(name or source.__name__, root, path, [path])
 
 
-@contextmanager
-def _claims(claimed: Mapping[str, str]) -> Iterator[None]:
-    token = _claimed.set(claimed)
-    try:
-        yield
-    finally:
-        _claimed.reset(token)
-
-
 def unreadable_folders(root: Path) -> list[str]:
     """Give the folders under `root` that may not be listed."""
     failed: list[str] = []
@@ -137,17 +128,29 @@ def discover(
                 f"{given}: no such file or folder; expected a recording or a folder of them"
             )
         for name, source in order:
-            with _claims(
-                {path: who for path, who in claimed.items() if sources[who].priority > source.priority}
-            ):
-                found = list(source.find(root))
-                owned = [str(path) for path in source.claims(root)]
-            for recording in found:
+            higher = {path: who for path, who in claimed.items() if sources[who].priority > source.priority}
+            for recording in _find(source, root, higher):
                 if _claim(recording, name, sources, claimed) and recording.recording_id not in seen:
                     seen.add(recording.recording_id)
-                    yield recording if recording.source == name else _named(recording, name)
-            for path in owned:
-                claimed.setdefault(path, name)
+                    yield replace(recording, source=name)
+            for path in source.claims(root):
+                claimed.setdefault(str(path), name)
+
+
+def _find(
+    source: type[FrameSource] | FrameSource, root: Path, claimed: Mapping[str, str]
+) -> Iterator[Recording]:
+    found = iter(source.find(root))
+    while True:
+        # Set for each step alone: a generator runs in the context of whoever asks for the next item.
+        token = _claimed.set(claimed)
+        try:
+            recording = next(found, None)
+        finally:
+            _claimed.reset(token)
+        if recording is None:
+            return
+        yield recording
 
 
 def _claim(
@@ -169,9 +172,3 @@ def _claim(
         )
     claimed.update(dict.fromkeys(files, name))
     return True
-
-
-def _named(recording: Recording, name: str) -> Recording:
-    from dataclasses import replace
-
-    return replace(recording, source=name)

@@ -247,33 +247,45 @@ class _Run:
         return found.with_columns(detection_id=ids, recording_id=np.full(n, self.recording.recording_id))
 
     def block(self, seconds: float) -> RecordingBlock:
-        stream = self.stream
         times = np.concatenate(self.times) if self.times else np.empty(0)
-        dated = stream is not None and math.isfinite(stream.start) and len(times) > 0
-        counted = Counter(" ".join(message.split()) for message in self.messages)
-        row = {
-            "recording_id": self.recording.recording_id,
-            "path": self.recording.path,
-            "root": self.recording.root,
-            "source": self.recording.source,
-            "camera": stream.camera if stream else "",
-            "fingerprint": self.recording.fingerprint,
-            "time_start": float(times[0]) if dated else math.nan,
-            "time_end": float(times[-1]) if dated else math.nan,
-            "frame_rate": stream.frame_rate if stream else math.nan,
-            "width": stream.shape[1] if stream else 0,
-            "height": stream.shape[0] if stream else 0,
+        row = _row(self.recording, self.stream, times, self.messages)
+        row |= {
             "n_frames": self.n_frames,
             "n_windows": self.n_windows,
             "n_candidates": self.clock.counts.get("candidates", 0),
             "n_detections": len(self.detections),
             "n_accepted": int(np.sum(self.detections["accepted"])) if len(self.detections) else 0,
             "status": self.status,
-            "message": "; ".join(text if n == 1 else f"{text} ({n} x)" for text, n in counted.items()),
             "seconds": seconds,
         }
         summary = {"seconds": self.clock.seconds, "counts": self.clock.counts, "traceback": self.details}
         return RecordingBlock(row, self.detections, self.camera, summary)
+
+
+def _row(recording: Recording, stream: Stream | None, times: Any, messages: list[str]) -> dict[str, Any]:
+    dated = stream is not None and math.isfinite(stream.start) and len(times) > 0
+    counted = Counter(" ".join(message.split()) for message in messages)
+    return {
+        "recording_id": recording.recording_id,
+        "path": recording.path,
+        "root": recording.root,
+        "source": recording.source,
+        "camera": stream.camera if stream else "",
+        "fingerprint": recording.fingerprint,
+        "time_start": float(times[0]) if dated else math.nan,
+        "time_end": float(times[-1]) if dated else math.nan,
+        "frame_rate": stream.frame_rate if stream else math.nan,
+        "width": stream.shape[1] if stream else 0,
+        "height": stream.shape[0] if stream else 0,
+        "message": "; ".join(text if n == 1 else f"{text} ({n} x)" for text, n in counted.items()),
+    }
+
+
+def failed_block(recording: Recording, message: str) -> RecordingBlock:
+    """Give the block of a recording that could not be processed at all."""
+    counts = dict.fromkeys(("n_frames", "n_windows", "n_candidates", "n_detections", "n_accepted"), 0)
+    row = {**_row(recording, None, (), [message]), **counts, "status": "failed", "seconds": 0.0}
+    return RecordingBlock(row)
 
 
 def _refusal(label: str, probability: float, labels: tuple[str, ...], threshold: float) -> str:
