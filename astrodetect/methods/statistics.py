@@ -1,0 +1,121 @@
+"""Statistics of one tile of frames that a selection network does not give."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+#: Pixels at a time in floating point: four rows of them stay in the cache.
+_CHUNK = 32768
+
+
+def first_maximum(
+    rows: Sequence[Array], largest: Array, out: Array, scratch: Sequence[NDArray[np.uint8]]
+) -> None:
+    """Write the index of the first row that has the maximum.
+
+    The index is the number of rows before it: one comparison and two operations on bytes per row.
+
+    Parameters
+    ----------
+    rows : sequence of T arrays
+        Values, of one shape.
+    largest : array
+        Their maximum.
+    out : array
+        Integer type that holds T - 1.
+    scratch : sequence of at least 2 uint8 arrays
+        Rows of at least as many bytes as there are values; longer tiles get their own.
+    """
+    size, shape = largest.size, largest.shape
+    if len(scratch[0]) < size:
+        scratch = [np.empty(size, np.uint8) for _ in range(2)]
+    before, differs = (row[:size].reshape(shape) for row in scratch[:2])
+    flags = differs.view(np.bool_)
+    before.fill(1)
+    out.fill(0)
+    for row in rows[:-1]:
+        np.not_equal(row, largest, out=flags)
+        np.bitwise_and(before, differs, out=before)
+        np.add(out, before, out=out)
+
+
+def mean_and_std(rows: Sequence[Array], pivot: Array, mean: Array | None, std: Array | None) -> None:
+    """Write mean and population standard deviation.
+
+    Sums are taken of the differences to `pivot`, so that float32 serves for values of up to 16 bits.
+
+    Parameters
+    ----------
+    rows : sequence of T arrays
+        Values, of one shape.
+    pivot : array
+        A value near the mean of each pixel.
+    mean, std : float32 array or None
+        Where to write.
+    """
+    small = rows[0].dtype.itemsize <= (4 if rows[0].dtype.kind == "f" else 2)
+    kind = np.float32 if small else np.float64
+    step = max(1, _CHUNK // max(1, rows[0][:1].size))
+    for start in range(0, len(rows[0]), step):
+        part = slice(start, start + step)
+        centre = pivot[part].astype(kind)
+        value = np.empty_like(centre)
+        total, squares = np.zeros_like(centre), np.zeros_like(centre)
+        for row in rows:
+            np.copyto(value, row[part], casting="same_kind")
+            np.subtract(value, centre, out=value)
+            np.add(total, value, out=total)
+            if std is not None:
+                np.multiply(value, value, out=value)
+                np.add(squares, value, out=squares)
+        total /= len(rows)
+        if mean is not None:
+            np.add(centre, total, out=mean[part], casting="same_kind")
+        if std is not None:
+            squares /= len(rows)
+            np.subtract(squares, np.multiply(total, total, out=total), out=squares)
+            np.sqrt(np.maximum(squares, 0, out=squares), out=std[part], casting="same_kind")
+
+
+def observed_statistics(values: Array) -> dict[str, Array]:
+    """Give the statistics of the finite values of each pixel.
+
+    Parameters
+    ----------
+    values : (T, N) float array
+        NaN and infinities are not observed.
+
+    Returns
+    -------
+    dict of str to (N,) array
+        ``max``, ``argmax``, ``background``, ``image``, ``mean``, ``std``; NaN (``argmax`` 0) where
+        there is no finite value.
+    """
+    finite = np.isfinite(values)
+    count = finite.sum(axis=0)
+    ordered = np.sort(np.where(finite, values, np.nan), axis=0)
+    at_least_one = np.maximum(count, 1)
+
+    def ranked(rank: NDArray[np.int64]) -> Array:
+        chosen: Array = np.take_along_axis(ordered, rank[None], axis=0)[0]
+        return chosen
+
+    largest = ranked(at_least_one - 1)
+    middle = (ranked((at_least_one - 1) // 2) + ranked(at_least_one // 2)) / 2
+    mean = np.where(finite, values, 0).sum(axis=0, dtype=np.float64) / at_least_one
+    squares = (np.where(finite, values - mean, 0) ** 2).sum(axis=0) / at_least_one
+    unseen = count == 0
+    return {
+        "max": largest,
+        "argmax": np.argmax(finite & (values == largest), axis=0),
+        "background": middle,
+        "image": largest - middle,
+        "mean": np.where(unseen, np.nan, mean),
+        "std": np.where(unseen, np.nan, np.sqrt(squares)),
+    }
