@@ -1,0 +1,110 @@
+"""Put a catalog together from a journal and finished catalogs, recording by recording."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from astrodetect.catalogs.hdf5 import TableWriter, whole_file, write_provenance
+from astrodetect.catalogs.sources import (
+    BlockSource,
+    Entry,
+    StoredCatalog,
+    choose,
+    history_of,
+    iterate_rows,
+    total_lengths,
+)
+from astrodetect.catalogs.tables import join_schemas
+
+#: What `fill` writes; anything else in a finished catalog is copied.
+_OWN = frozenset({"recordings", "detections", "tracks", "camera", "patches", "provenance"})
+
+
+def assemble(
+    sources: Sequence[BlockSource], path: Path, provenance: Mapping[str, str], temporary: Path
+) -> None:
+    """Write the catalog of all recordings of some sources.
+
+    The same rows in the same order whatever the order in which recordings were finished. In memory
+    are the index of recordings and a few thousand rows.
+
+    Parameters
+    ----------
+    sources : sequence of BlockSource
+        The oldest first.
+    path : Path
+        The catalog.
+    provenance : mapping of str to str
+        Attributes of ``/provenance``.
+    temporary : Path
+        Where it is written until it is whole.
+
+    Raises
+    ------
+    OSError
+        It cannot be written; what was at `path` is still there.
+    """
+    with whole_file(path, temporary) as file:
+        fill(file, sources, provenance)
+
+
+def fill(file: Any, sources: Sequence[BlockSource], provenance: Mapping[str, str]) -> None:
+    """Write all recordings of some sources into an empty HDF5 file."""
+    chosen = choose(sources)
+    schema = join_schemas([source.schema for source in sources])
+    lengths = total_lengths(chosen)
+    runs = history_of([source.provenance for source in sources] + [provenance], provenance.get("pipeline", ""))
+    write_provenance(file, {**provenance, "history": json.dumps(runs)})
+    writers = {
+        table: TableWriter(file.require_group(table), columns, lengths[table]) for table, columns in schema.items()
+    }
+    for rows in iterate_rows(chosen):
+        for table, values in rows.items():
+            writers[table].append(values)
+    for writer in writers.values():
+        writer.close()
+    _write_cutouts(file, chosen)
+    for source in sources:
+        if isinstance(source, StoredCatalog):
+            for name in source.file:
+                if name not in _OWN and name not in file:
+                    source.file.copy(name, file)
+
+
+def _write_cutouts(file: Any, chosen: Sequence[tuple[BlockSource, Entry]]) -> None:
+    """Write cutouts, one group per size and type: ``detection_id`` and ``data`` (n, C, h, w)."""
+    for source, entry in chosen:
+        found = source.cutouts(entry)
+        if found is None or not len(found[0]):
+            continue
+        ids, data = found
+        name = "x".join(map(str, data.shape[1:])) + f"_{data.dtype.newbyteorder('=').name}"
+        group = file.require_group("patches").require_group(name)
+        if "data" not in group:
+            group.create_dataset("detection_id", (0,), "int64", maxshape=(None,), chunks=(1024,))
+            shape = data.shape[1:]
+            group.create_dataset(
+                "data", (0, *shape), data.dtype, maxshape=(None, *shape), chunks=(1, *shape),
+                compression="gzip", compression_opts=1, shuffle=True,
+            )  # fmt: skip
+        start = len(group["detection_id"])
+        for key, values in (("detection_id", ids), ("data", data)):
+            group[key].resize(start + len(ids), axis=0)
+            group[key][start:] = np.asarray(values)
+
+
+def in_memory(sources: Sequence[BlockSource], provenance: Mapping[str, str]) -> Any:
+    """Give the catalog of some sources as an HDF5 file that is nowhere on disk."""
+    file = h5py.File("in-memory", "w", driver="core", backing_store=False)
+    try:
+        fill(file, sources, provenance)
+    except BaseException:
+        file.close()
+        raise
+    return file

@@ -1,0 +1,276 @@
+"""The layout of the file: one dataset per column, with unit, description and digest."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from astrodetect.catalogs.tables import Table, conform, length_of
+from astrodetect.core.columns import Column
+from astrodetect.core.errors import AstrodetectError
+
+FORMAT = "astrodetect-catalog"
+FORMAT_VERSION = 1
+#: Rows per chunk, and rows that are gathered before they are written.
+CHUNK_ROWS = 16384
+_TEXT = h5py.string_dtype("utf-8")
+
+
+def update_digest(digest: Any, values: Any) -> None:
+    """Add the values of a column to its digest: little-endian numbers, or text ended by NUL."""
+    if values.dtype == object:
+        digest.update(b"".join(value.encode("utf-8", "surrogateescape") + b"\0" for value in values))
+    else:
+        digest.update(np.ascontiguousarray(values, values.dtype.newbyteorder("<")).tobytes())
+
+
+class TableWriter:
+    """Writes one table, a few rows at a time, in few large writes.
+
+    Parameters
+    ----------
+    group : h5py.Group
+        Where.
+    columns : mapping of str to Column
+        What every row has.
+    n_rows : int
+        How many rows will come.
+    """
+
+    def __init__(self, group: Any, columns: Mapping[str, Column], n_rows: int) -> None:
+        self._columns = columns
+        self._datasets = {name: _create(group, column, n_rows) for name, column in columns.items()}
+        self._digests = {name: hashlib.blake2b(digest_size=16) for name in columns}
+        self._pending: list[Table] = []
+        self._n_pending = self._n_written = 0
+
+    def append(self, table: Table) -> None:
+        """Take rows."""
+        n = length_of(table)
+        if n:
+            self._pending.append(conform(table, self._columns, n))
+            self._n_pending += n
+        if self._n_pending >= CHUNK_ROWS:
+            self._write()
+
+    def _write(self) -> None:
+        if not self._n_pending:
+            return
+        start, stop = self._n_written, self._n_written + self._n_pending
+        for name, dataset in self._datasets.items():
+            values = np.concatenate([table[name] for table in self._pending])
+            dataset[start:stop] = values
+            update_digest(self._digests[name], values)
+        self._pending, self._n_pending, self._n_written = [], 0, stop
+
+    def close(self) -> None:
+        """Write what is left, and the digests."""
+        self._write()
+        for name, dataset in self._datasets.items():
+            dataset.attrs["digest"] = self._digests[name].hexdigest()
+
+
+def _create(group: Any, column: Column, n_rows: int) -> Any:
+    text = column.dtype == "str"
+    packed: dict[str, Any] = {} if text else {"compression": "gzip", "compression_opts": 1, "shuffle": True}
+    dataset = group.create_dataset(
+        column.name,
+        shape=(n_rows,),
+        maxshape=(None,),
+        chunks=(max(1, min(n_rows, CHUNK_ROWS)),),
+        dtype=_TEXT if text else column.dtype,
+        **packed,
+    )
+    dataset.attrs["unit"] = column.unit
+    dataset.attrs["description"] = column.description
+    return dataset
+
+
+def text_of(value: Any) -> str:
+    """Give an attribute or a value as text."""
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def read_column(dataset: Any, rows: Any = ...) -> Any:
+    """Give a column, or some rows of it; text as an object array of str."""
+    if h5py.check_string_dtype(dataset.dtype) is not None:
+        return dataset.asstr(errors="surrogateescape")[rows]
+    return dataset[rows]
+
+
+def column_of(name: str, dataset: Any) -> Column:
+    """Give the description of a stored column."""
+    dtype = "str" if h5py.check_string_dtype(dataset.dtype) is not None else dataset.dtype.newbyteorder("=").name
+    unit, description = (text_of(dataset.attrs.get(key, "")) for key in ("unit", "description"))
+    return Column(name, dtype, unit, description)
+
+
+def table_columns(file: Any, table: str) -> dict[str, Any]:
+    """Give the datasets of a table by name of column; none if the file has no such table."""
+    group = file.get(table)
+    if not isinstance(group, h5py.Group):
+        return {}
+    return {name: dataset for name, dataset in group.items() if isinstance(dataset, h5py.Dataset)}
+
+
+def write_provenance(file: Any, provenance: Mapping[str, str]) -> None:
+    """Write the attributes of the root and of ``/provenance``."""
+    file.attrs["format"] = FORMAT
+    file.attrs["format_version"] = FORMAT_VERSION
+    group = file.require_group("provenance")
+    for name, value in provenance.items():
+        group.attrs[name] = value
+
+
+def read_provenance(file: Any) -> dict[str, str]:
+    """Give the attributes of ``/provenance``."""
+    group = file.get("provenance")
+    return {} if group is None else {name: text_of(value) for name, value in sorted(group.attrs.items())}
+
+
+def open_catalog(path: Path) -> Any:
+    """Open a finished catalog for reading.
+
+    Raises
+    ------
+    AstrodetectError
+        It cannot be read, is no catalog, or is of a later format.
+    """
+    try:
+        file = h5py.File(path, "r", locking=False)
+    except OSError as error:
+        raise not_a_catalog(path, error) from error
+    found = text_of(file.attrs.get("format", ""))
+    version = file.attrs.get("format_version", 0)
+    if found != FORMAT:
+        file.close()
+        raise AstrodetectError(
+            f"{path}: exists and is not an astrodetect catalog (an HDF5 file with format {found!r}, "
+            f"expected {FORMAT!r}); it is left as it is"
+        )
+    if version != FORMAT_VERSION:
+        file.close()
+        raise AstrodetectError(
+            f"{path}: catalog of format version {version}; this astrodetect reads version {FORMAT_VERSION}"
+        )
+    return file
+
+
+def not_a_catalog(path: Path, error: OSError) -> AstrodetectError:
+    """Give the error for a file that HDF5 cannot open."""
+    if isinstance(error, FileNotFoundError):
+        return AstrodetectError(f"{path}: no such file; expected a catalog")
+    if path.is_dir():
+        return AstrodetectError(f"{path}: is a folder; expected a catalog")
+    if not os.access(path, os.R_OK):
+        return AstrodetectError(f"{path}: may not be read: {os.strerror(13)}")
+    if not h5py.is_hdf5(path):
+        return AstrodetectError(f"{path}: exists and is not an astrodetect catalog (no HDF5 file); it is left as it is")
+    return AstrodetectError(f"{path}: damaged HDF5 file ({' '.join(str(error).split())})")
+
+
+class _Guarded:
+    """A file for HDF5 that remembers the first error instead of raising it.
+
+    HDF5 cannot close a file that it cannot flush. Here every write seems to succeed, the file is
+    closed in order, and the error is raised afterwards.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("w+b", buffering=0)
+        self.error: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        view = memoryview(data).cast("B")
+        done = 0
+        try:
+            while done < len(view) and self.error is None:
+                done += self._file.write(view[done:]) or 0
+        except OSError as error:
+            self.error = error
+        return len(view)
+
+    def truncate(self, size: int | None = None) -> int:
+        try:
+            return self._file.truncate(size)
+        except OSError as error:
+            self.error = self.error or error
+            return size or 0
+
+    def read(self, size: int = -1) -> bytes:
+        return self._file.read(size) or b""
+
+    def readinto(self, buffer: Any) -> int:
+        return self._file.readinto(buffer) or 0
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    def finish(self) -> None:
+        """Make it durable, close it, and raise what went wrong."""
+        try:
+            if self.error is None:
+                os.fsync(self._file.fileno())
+        finally:
+            self._file.close()
+        if self.error is not None:
+            raise self.error
+
+
+@contextmanager
+def whole_file(path: Path, temporary: Path) -> Iterator[Any]:
+    """Write an HDF5 file that appears under its name only when it is whole and on disk.
+
+    Parameters
+    ----------
+    path : Path
+        The name it gets.
+    temporary : Path
+        Where it is written, in the same file system; gone afterwards.
+
+    Raises
+    ------
+    OSError
+        It cannot be written; `path` is as it was.
+    """
+    guarded = _Guarded(temporary)
+    try:
+        try:
+            with h5py.File(guarded, "w") as file:
+                yield file
+        except Exception:
+            if guarded.error is None:
+                raise
+        guarded.finish()
+        temporary.replace(path)
+        sync_folder(path.parent)
+    finally:
+        guarded._file.close()
+        temporary.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make new names in a folder durable, where the system can do that."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:  # Windows cannot open folders
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        pass
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,324 @@
+"""Read a catalog, finished or not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from astrodetect.catalogs import hdf5
+from astrodetect.catalogs.assembly import in_memory
+from astrodetect.catalogs.journal import parts_of
+from astrodetect.catalogs.sources import BlockSource, Segments, StoredCatalog
+from astrodetect.catalogs.tables import block_of
+from astrodetect.core.columns import Column
+from astrodetect.core.errors import AstrodetectError
+from astrodetect.core.results import RecordingBlock
+
+if TYPE_CHECKING:
+    from astropy.table import QTable
+
+#: How often a job may finish or go on while its journal is being read.
+_ATTEMPTS = 5
+
+
+class Catalog:
+    """A catalog, open for reading: a finished one, or what a running or killed job has finished.
+
+    Parameters
+    ----------
+    path : path
+        ``night.h5``; if a journal ``night.h5.parts`` lies beside it, what is in both.
+
+    Attributes
+    ----------
+    path : Path
+        The same.
+    unfinished : bool
+        There was a journal: a job is running, or did not get to its end.
+    notes : list of str
+        What was damaged or cut off in the journal and is left out.
+    provenance : dict of str to str
+        ``pipeline`` (TOML text), ``versions`` and ``history`` (JSON), ``command``, ``created``.
+
+    Raises
+    ------
+    AstrodetectError
+        There is neither, or it is no catalog, or damaged.
+
+    Notes
+    -----
+    The tables are read when first asked for, kept, and usable after closing.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self.unfinished = False
+        self.notes: list[str] = []
+        self._tables: dict[str, QTable] = {}
+        self._file: Any = None
+        self._file = self._open()
+        self.provenance: dict[str, str] = hdf5.read_provenance(self._file)
+
+    def _open(self) -> Any:
+        parts = parts_of(self.path)
+        for _ in range(_ATTEMPTS):
+            before = _identity(self.path)
+            if not parts.is_dir():
+                if before is None and parts.is_dir():
+                    continue  # a job has just begun
+                self.unfinished = False
+                return hdf5.open_catalog(self.path)
+            try:
+                file = self._join(parts)
+            except FileNotFoundError:
+                continue  # the job has just finished
+            if _identity(self.path) == before:
+                return file
+            file.close()
+        raise AstrodetectError(f"{self.path}: changed again and again while it was read; try again")
+
+    def _join(self, parts: Path) -> Any:
+        """Give what the catalog, if there is one, and the journal hold."""
+        held = Segments(parts)
+        self.notes, self.unfinished = held.notes, True
+        if not self.path.exists():
+            if not held.headers and not held.entries:
+                raise AstrodetectError(f"{self.path}: no such file, and the journal beside it is empty")
+            return in_memory([held], held.provenance)
+        with closing(hdf5.open_catalog(self.path)) as file:
+            sources: list[BlockSource] = [StoredCatalog(file, str(self.path)), held]
+            return in_memory(sources, held.provenance or sources[0].provenance)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Catalog({str(self.path)!r})"
+
+    @property
+    def detections(self) -> QTable:
+        """All detections, rejected ones too."""
+        return self.table("detections")
+
+    @property
+    def recordings(self) -> QTable:
+        """One row per recording looked at."""
+        return self.table("recordings")
+
+    @property
+    def tracks(self) -> QTable:
+        """One row per detection and frame."""
+        return self.table("tracks")
+
+    @property
+    def camera(self) -> QTable:
+        """What the cameras' own software had found, in the columns of `detections`."""
+        return self.table("camera/detections")
+
+    @property
+    def camera_tracks(self) -> QTable:
+        """The tracks of `camera`."""
+        return self.table("camera/tracks")
+
+    def table(self, name: str) -> QTable:
+        """Give a table in memory, with units.
+
+        Parameters
+        ----------
+        name : str
+            ``detections``, ``recordings``, ``tracks``, ``camera/detections`` or ``camera/tracks``.
+        """
+        if name not in self._tables:
+            self._tables[name] = self._read(name, ...)
+        return self._tables[name]
+
+    def columns(self, name: str = "detections") -> dict[str, Column]:
+        """Give the columns of a table with their units and descriptions."""
+        found = hdf5.table_columns(self._opened(), name)
+        return {column: hdf5.column_of(column, dataset) for column, dataset in _ordered(found, name)}
+
+    def read_columns(self, names: Sequence[str], table: str = "detections") -> dict[str, Any]:
+        """Give some columns of a table as plain arrays, nothing else being read.
+
+        Raises
+        ------
+        AstrodetectError
+            There is no such column, or it is damaged.
+        """
+        found = hdf5.table_columns(self._opened(), table)
+        for name in names:
+            if name not in found:
+                raise AstrodetectError(f"{self.path}: no column {name!r} in /{table}; there are {', '.join(found)}")
+        return {name: self._column(found[name], ...) for name in names}
+
+    def query(
+        self,
+        *,
+        label: str | Sequence[str] | None = None,
+        probability: float | None = None,
+        accepted: bool | None = None,
+        after: Any = None,
+        before: Any = None,
+        camera: str | Sequence[str] | None = None,
+        recording: str | Sequence[str] | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> QTable:
+        """Give the detections that meet all conditions; only what is needed is read.
+
+        Parameters
+        ----------
+        label : str or sequence of str
+            One of these labels.
+        probability : float
+            At least this.
+        accepted : bool
+            Accepted, or rejected.
+        after, before : float, str, datetime or astropy.time.Time
+            ``time_start`` in this half-open interval; numbers are UTC Unix seconds, text is ISO UTC.
+            A detection without a time is in none.
+        camera, recording : str or sequence of str
+            Of these cameras, in recordings with these paths.
+        columns : sequence of str
+            Which columns; all of them if not given.
+        """
+        kept = np.ones(self._opened()["detections/detection_id"].shape, dtype=bool)
+        if label is not None:
+            kept &= np.isin(self._filter("label").astype(str), _several(label))
+        if probability is not None:
+            kept &= self._filter("probability") >= np.float32(probability)
+        if accepted is not None:
+            kept &= self._filter("accepted") == accepted
+        if after is not None:
+            kept &= self._filter("time_start") >= unix_seconds(after)
+        if before is not None:
+            kept &= self._filter("time_start") < unix_seconds(before)
+        for name, values in (("camera", camera), ("path", recording)):
+            if values is not None:
+                rows = self.read_columns(["recording_id", name], "recordings")
+                ids = rows["recording_id"][np.isin(rows[name].astype(str), _several(values))]
+                kept &= np.isin(self._filter("recording_id"), ids)
+        return self._read("detections", np.flatnonzero(kept), columns)
+
+    def blocks(self) -> Iterator[RecordingBlock]:
+        """Give the results recording by recording, in the order of the catalog."""
+        stored = StoredCatalog(self._opened(), str(self.path))
+        for entry in stored.entries:
+            yield block_of(stored.rows(entry))
+
+    def cutouts(self, detection_id: int) -> Any:
+        """Give the cutout (C, h, w) of a detection, or None."""
+        for group in self._opened().get("patches", {}).values():
+            rows = np.flatnonzero(group["detection_id"][...] == detection_id)
+            if len(rows):
+                return group["data"][rows[0]]
+        return None
+
+    def _opened(self) -> Any:
+        if self._file is None:
+            raise AstrodetectError(f"{self.path}: the catalog is closed; ask for the table before, or open it again")
+        return self._file
+
+    def _filter(self, name: str) -> Any:
+        return self.read_columns([name])[name]
+
+    def _column(self, dataset: Any, rows: Any) -> Any:
+        try:
+            return hdf5.read_column(dataset, rows)
+        except (OSError, RuntimeError, ValueError) as error:
+            raise AstrodetectError(
+                f"{self.path}: {dataset.name} is damaged; `astrodetect catalog verify` says more"
+            ) from error
+
+    def _read(self, name: str, rows: Any, columns: Sequence[str] | None = None) -> QTable:
+        if self._file is None:  # closed; what has not been read yet is read now
+            self._file = self._open()
+            try:
+                return self._read(name, rows, columns)
+            finally:
+                self.close()
+        from astropy.table import QTable
+
+        found = dict(_ordered(hdf5.table_columns(self._file, name), name))
+        for column in columns or ():
+            if column not in found:
+                raise AstrodetectError(f"{self.path}: no column {column!r} in /{name}; there are {', '.join(found)}")
+        table = QTable()
+        for column in columns or found:
+            description = hdf5.column_of(column, found[column])
+            table[column] = _with_unit(self._column(found[column], rows), description)
+            table[column].info.description = description.description
+        return table
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_ino, status.st_mtime_ns
+
+
+def _ordered(found: Mapping[str, Any], table: str) -> list[tuple[str, Any]]:
+    """Give columns in the order of the contract, then the others by name."""
+    from astrodetect.catalogs.tables import DECLARED
+
+    declared = [column.name for column in DECLARED.get(table, ())]
+    names = [name for name in declared if name in found] + sorted(set(found) - set(declared))
+    return [(name, found[name]) for name in names]
+
+
+def _with_unit(values: Any, column: Column) -> Any:
+    if values.dtype == object:
+        return values.astype(str)
+    if not column.unit:
+        return values
+    from astropy.units import Quantity
+
+    return Quantity(values, column.unit, dtype=values.dtype, copy=False)
+
+
+def _several(values: str | Sequence[str]) -> list[str]:
+    return [values] if isinstance(values, str) else list(values)
+
+
+def unix_seconds(value: Any) -> float:
+    """Give UTC Unix seconds for a number, ISO text (UTC), a datetime or an astropy Time.
+
+    Raises
+    ------
+    AstrodetectError
+        It is no time.
+
+    Examples
+    --------
+    >>> unix_seconds("1970-01-02T00:00:00")
+    86400.0
+    """
+    from datetime import UTC, datetime
+
+    if hasattr(value, "unix"):
+        return float(value.unix)
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError as error:
+            raise AstrodetectError(f"{value!r} is no time; expected for example 2026-08-12T22:30:00 (UTC)") from error
+    if isinstance(value, datetime):
+        return (value.replace(tzinfo=UTC) if value.tzinfo is None else value).timestamp()
+    return float(value)

@@ -1,0 +1,192 @@
+"""Recordings as rows of tables: names, types, ids and order."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from astrodetect.core.columns import DETECTION_COLUMNS, RECORDING_COLUMNS, TRACK_COLUMNS, Column
+from astrodetect.core.data import stable_id
+from astrodetect.core.detections import ROW, Detections, full_column
+from astrodetect.core.results import RecordingBlock
+
+#: Columns of one table by name, all of one length.
+Table = dict[str, NDArray[Any]]
+#: Columns of each table by name of table and of column.
+Schema = dict[str, dict[str, Column]]
+
+SUMMARY = Column("summary", "str", "", "statistics of the stages, JSON")
+#: What each table always has. The name is the path of the group.
+DECLARED: Mapping[str, tuple[Column, ...]] = {
+    "recordings": (*RECORDING_COLUMNS, SUMMARY),
+    "detections": DETECTION_COLUMNS,
+    "tracks": TRACK_COLUMNS,
+    "camera/detections": DETECTION_COLUMNS,
+    "camera/tracks": TRACK_COLUMNS,
+}
+#: Optional columns of ``/tracks`` with a meaning of their own.
+OPTIONAL_TRACK_COLUMNS: tuple[Column, ...] = (
+    Column("ra", "float64", "deg", "right ascension, ICRS"),
+    Column("dec", "float64", "deg", "declination, ICRS"),
+    Column("az", "float64", "deg", "azimuth of date, east of north"),
+    Column("alt", "float64", "deg", "altitude of date, without refraction"),
+    Column("magnitude", "float64", "mag", "apparent magnitude"),
+)
+
+
+def rows_of(block: RecordingBlock) -> dict[str, Table]:
+    """Give the rows that a recording adds to each table, in the order of the catalog."""
+    row = {**block.recording, "summary": json.dumps(dict(block.summary), sort_keys=True, default=str)}
+    rows = {"recordings": {name: _single(value) for name, value in row.items()}}
+    rows["detections"], rows["tracks"] = _with_ids(block.detections, block.recording_id, "")
+    if block.camera is not None:
+        rows["camera/detections"], rows["camera/tracks"] = _with_ids(block.camera, block.recording_id, "camera")
+    return rows
+
+
+def _single(value: Any) -> NDArray[Any]:
+    if isinstance(value, str):
+        text = np.empty(1, dtype=object)
+        text[0] = value
+        return text
+    return np.asarray([value])
+
+
+def _with_ids(detections: Detections, recording_id: int, kind: str) -> tuple[Table, Table]:
+    n = len(detections)
+    columns = dict(detections.columns)
+    if "detection_id" not in columns:
+        columns["detection_id"] = np.array([stable_id(recording_id, kind, i) for i in range(n)], dtype=np.int64)
+    columns["recording_id"] = np.full(n, recording_id, dtype=np.int64)
+    order = np.lexsort([columns[name] for name in ("detection_id", "x_start", "frame_start") if name in columns])
+    rank = np.empty(n, dtype=np.int64)
+    rank[order] = np.arange(n)
+    table = {name: values[order] for name, values in columns.items()}
+    tracks = {name: values for name, values in detections.tracks.items() if name != ROW}
+    if detections.tracks:
+        row = detections.tracks[ROW]
+        frames = tracks.get("frame", np.zeros(len(row)))
+        points = np.lexsort([frames, rank[row]])
+        tracks["detection_id"] = columns["detection_id"][row]
+        tracks = {name: values[points] for name, values in tracks.items()}
+    return table, tracks
+
+
+def block_of(rows: Mapping[str, Table]) -> RecordingBlock:
+    """Give the block that `rows_of` made rows of."""
+    recording = {name: values[0] for name, values in rows["recordings"].items()}
+    recording = {name: value.item() if isinstance(value, np.generic) else value for name, value in recording.items()}
+    summary = json.loads(recording.pop("summary", "") or "{}")
+    detections = _without_ids(rows.get("detections", {}), rows.get("tracks", {}))
+    found = rows.get("camera/detections", {})
+    camera = _without_ids(found, rows.get("camera/tracks", {})) if length_of(found) else None
+    return RecordingBlock(recording, detections, camera, summary)
+
+
+def _without_ids(table: Table, points: Table) -> Detections:
+    if not length_of(table):
+        return Detections.empty()
+    tracks = dict(points)
+    ids = tracks.pop("detection_id", np.empty(0, dtype=np.int64))
+    if tracks:
+        order = np.argsort(table["detection_id"])
+        tracks[ROW] = order[np.searchsorted(table["detection_id"], ids, sorter=order)]
+    return Detections(table, tracks)
+
+
+def length_of(table: Mapping[str, Any]) -> int:
+    """Give the number of rows."""
+    return len(next(iter(table.values()))) if table else 0
+
+
+def schema_of_header(header: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """Give the types of the columns that a block adds to each table, from its header alone."""
+    types: dict[str, dict[str, str]] = {"recordings": {}}
+    for name, value in header["recording"].items():
+        types["recordings"][name] = "str" if isinstance(value, str) else str(np.asarray(value).dtype)
+    for kind, described in header["tables"].items():
+        prefix = "" if kind == "detections" else "camera/"
+        for table, part in (("detections", "columns"), ("tracks", "tracks")):
+            columns = {name: dtype for name, dtype, _ in described[part] if name != ROW}
+            types[prefix + table] = {name: _native(dtype) for name, dtype in columns.items()}
+    return types
+
+
+def lengths_of_header(header: Mapping[str, Any]) -> dict[str, int]:
+    """Give the number of rows that a block adds to each table, from its header alone."""
+    lengths = {"recordings": 1}
+    for kind, described in header["tables"].items():
+        prefix = "" if kind == "detections" else "camera/"
+        for table, part in (("detections", "columns"), ("tracks", "tracks")):
+            columns = described[part]
+            lengths[prefix + table] = _described_length(columns[0]) if columns else 0
+    cutouts = header["tables"].get("detections", {}).get("cutouts")
+    lengths["patches"] = _described_length(cutouts) if cutouts else 0
+    return lengths
+
+
+def _described_length(described: Sequence[Any]) -> int:
+    _, dtype, what = described
+    return len(what) if dtype == "str" else int(what[0])
+
+
+def _native(dtype: str) -> str:
+    return dtype if dtype == "str" else np.dtype(dtype).newbyteorder("=").name
+
+
+def join_schemas(schemas: Iterable[Schema]) -> Schema:
+    """Join the columns of several sources: what is declared first, then the others by name.
+
+    A column that is of different types becomes one that holds both; a unit or description that only
+    some give is kept.
+    """
+    joined: Schema = {table: {column.name: column for column in declared} for table, declared in DECLARED.items()}
+    extra: Schema = {table: {} for table in DECLARED}
+    for schema in schemas:
+        for table, columns in schema.items():
+            for name, column in columns.items():
+                if name not in joined[table]:
+                    extra[table][name] = _join_columns(extra[table].get(name, column), column)
+    return {table: {**columns, **dict(sorted(extra[table].items()))} for table, columns in joined.items()}
+
+
+def _join_columns(a: Column, b: Column) -> Column:
+    if "str" in (a.dtype, b.dtype):
+        dtype = "str"
+    else:
+        dtype = str(np.result_type(np.dtype(a.dtype), np.dtype(b.dtype)))
+    return Column(a.name, dtype, a.unit or b.unit, a.description or b.description)
+
+
+def conform(table: Mapping[str, Any], columns: Mapping[str, Column], n: int) -> Table:
+    """Give all `columns` for `n` rows, in their types; missing values where the table has none."""
+    conformed: Table = {}
+    for name, column in columns.items():
+        values = table.get(name)
+        if values is None:
+            values = full_column(column, n)
+        elif column.dtype == "str":
+            if values.dtype != object:
+                text = np.empty(n, dtype=object)
+                text[:] = [str(value) for value in values]
+                values = text
+        elif values.dtype != column.dtype:
+            values = values.astype(column.dtype)
+        conformed[name] = values
+    return conformed
+
+
+def described(types: Mapping[str, Mapping[str, str]], declared: Iterable[Column]) -> Schema:
+    """Give columns for bare types, with the units and descriptions that stages declare."""
+    known = {column.name: column for column in (*OPTIONAL_TRACK_COLUMNS, *declared)}
+    schema: Schema = {}
+    for table, columns in types.items():
+        schema[table] = {}
+        for name, dtype in columns.items():
+            base = known.get(name, Column(name, dtype, "", ""))
+            schema[table][name] = base
+    return schema
