@@ -1,0 +1,51 @@
+"""``astrodetect simulate``: synthetic recordings with exact truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+def _parse_shape(context: click.Context, parameter: click.Parameter, value: str) -> tuple[int, int]:  # noqa: ARG001
+    height, _, width = value.lower().partition("x")
+    if not (height.isdecimal() and width.isdecimal()):
+        raise click.BadParameter(f"{value!r} is no shape; expected HEIGHTxWIDTH, such as 480x640")
+    return int(height), int(width)
+
+
+@click.command()
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--recordings", default=8, show_default=True, help="How many recordings.")
+@click.option(
+    "--format", type=click.Choice(["freeture", "avi", "fits", "ff"]), default="freeture", show_default=True,
+    help="What the camera writes.",
+)  # fmt: skip
+@click.option(
+    "--shape", default="480x640", show_default=True, callback=_parse_shape, help="HEIGHTxWIDTH in pixels."
+)
+@click.option("--frames", default=100, show_default=True, help="Frames in a recording (ff: at most 256).")
+@click.option("--frame-rate", default=30.0, show_default=True, help="Frames per second.")
+@click.option("--bits", type=click.Choice(["8", "12"]), help="Bits per pixel  [default: 12; avi and ff: 8]")
+@click.option(
+    "--sky", type=click.Choice(["mixed", "clear", "cloud", "moon", "twilight"]), default="mixed", show_default=True,
+    help="The sky; mixed: half of the recordings clear, the others with cloud, Moon or twilight in turn.",
+)  # fmt: skip
+@click.option(
+    "--distractors", default=5, show_default=True, help="Aircraft, satellites, lightning ... per recording."
+)
+@click.option(
+    "--seed", default=0, show_default=True, help="The same seed gives the same night in every format."
+)
+@click.option("--force", is_flag=True, help="Replace an earlier simulation, or write beside what is in OUT.")
+@click.option("--quiet", is_flag=True, help="No progress and no summary.")
+def simulate(out: Path, **options: Any) -> None:
+    """Write synthetic recordings to the folder OUT, with truth.csv and tracks.csv.
+
+    Each recording has one meteor of known path and brightness, but for an eighth of them, which have
+    none. All have distractors. settings.txt says with what settings they were made.
+    """
+    from astrodetect.simulation.command import run
+
+    run(out, **options)

@@ -1,0 +1,135 @@
+"""What ``astrodetect simulate`` does: checks before the work, progress, summary."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from astrodetect.core.errors import AstrodetectError
+from astrodetect.simulation.night import plan_night, simulate_night
+from astrodetect.simulation.settings import Settings
+from astrodetect.simulation.writers import FF_FRAMES, FORMATS
+
+#: Says with what settings a folder was made, and marks it as a simulation.
+SETTINGS_FILE = "settings.txt"
+#: Its first line.
+_MARK = "# astrodetect simulate"
+
+
+def run(
+    out: Path,
+    *,
+    recordings: int,
+    format: str,  # noqa: A002
+    shape: tuple[int, int],
+    frames: int,
+    frame_rate: float,
+    bits: str | None,
+    sky: str,
+    distractors: int,
+    seed: int,
+    force: bool,
+    quiet: bool,
+) -> None:
+    """Simulate a night as the command line asks; see the command's help for the options.
+
+    Raises
+    ------
+    AstrodetectError
+        A value is wrong, the folder is not empty, or the disk has no room.
+    """
+    settings = Settings(
+        shape=shape, frames=frames, frame_rate=frame_rate, distractors=distractors,
+        bits=FORMATS[format].bits if bits is None else 8 if bits == "8" else 12,
+    )  # fmt: skip
+    if seed < 0:
+        raise AstrodetectError(f"seed is {seed}; a number from 0 is needed")
+    if format == "ff" and (frames > FF_FRAMES or settings.bits != 8):
+        raise AstrodetectError(
+            f"an FF file holds at most {FF_FRAMES} frames of 8 bits, not {frames} of {settings.bits}"
+        )
+    specs = plan_night(recordings, settings, sky, seed)
+    prepare_folder(out, force=force)
+    check_room(out, recordings, settings, format)
+    out.mkdir(parents=True, exist_ok=True)
+    head = f"{_MARK}\nrecordings = {recordings}\nformat = {format}\nseed = {seed}\nsky = {sky}\n"
+    (out / SETTINGS_FILE).write_text(head + settings.describe() + "\n", encoding="utf-8")
+    with _bar(recordings, quiet) as bar:
+        simulate_night(
+            out, format=format, seed=seed, specs=specs, progress=lambda _: bar.update(), bits=settings.bits
+        )
+    if not quiet:
+        meteors = sum(len(spec.meteors) for spec in specs)
+        megabytes = sum(path.stat().st_size for path in out.rglob("*") if path.is_file()) / 1e6
+        sys.stdout.write(
+            f"{out}: {recordings} recordings ({format}, {frames} frames of {shape[0]}x{shape[1]}), {meteors} meteors, "
+            f"{megabytes:.0f} MB; truth in {out / 'truth.csv'}\n"
+        )
+
+
+def _bar(total: int, quiet: bool) -> Any:
+    from tqdm import tqdm
+
+    return tqdm(total=total, unit="recording", disable=True if quiet else None, file=sys.stderr, leave=False)
+
+
+def prepare_folder(out: Path, *, force: bool) -> None:
+    """Make sure that a folder can be written to; with `force`, take an earlier simulation away.
+
+    Raises
+    ------
+    AstrodetectError
+        It is a file, or not empty and `force` is not given.
+    """
+    if not out.exists():
+        return
+    if not out.is_dir():
+        raise AstrodetectError(f"{out}: is a file; expected a folder that is empty or does not exist")
+    if next(out.iterdir(), None) is None:
+        return
+    if not force:
+        raise AstrodetectError(
+            f"{out}: is not empty; give another folder, or --force to replace a simulation in it"
+        )
+    mark = out / SETTINGS_FILE
+    if mark.is_file() and mark.read_text(encoding="utf-8", errors="replace").startswith(_MARK):
+        _remove_recordings(out)
+
+
+def _remove_recordings(out: Path) -> None:
+    """Remove the recordings that an earlier simulation lists, and nothing else."""
+    import csv
+
+    truth = out / "truth.csv"
+    if not truth.is_file():
+        return
+    with truth.open(newline="", encoding="utf-8") as file:
+        paths = {row.get("path") or "" for row in csv.DictReader(file)}
+    root = out.resolve()
+    for name in sorted(paths - {""}):
+        path = (out / name).resolve()
+        if root not in path.parents:
+            continue
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def check_room(out: Path, recordings: int, settings: Settings, format: str) -> None:  # noqa: A002
+    """Make sure that the disk has room.
+
+    Raises
+    ------
+    AstrodetectError
+        It has not.
+    """
+    pixels = settings.shape[0] * settings.shape[1]
+    per_frame = pixels * (2 if settings.bits > 8 else 1) + 8640
+    needed = recordings * (4 * pixels + 20160 if format == "ff" else settings.frames * per_frame)
+    folder = next(parent for parent in (out.absolute(), *out.absolute().parents) if parent.exists())
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise AstrodetectError(f"{out}: {needed / 1e6:.0f} MB are needed and {free / 1e6:.0f} MB are free")
