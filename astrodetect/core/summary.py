@@ -1,0 +1,123 @@
+"""What a run did, added up: for the lines at its end and for machines."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from astrodetect.core.results import RecordingBlock
+
+#: Failures and warnings that are printed one by one; of the rest only the number.
+_SHOWN = 20
+
+
+@dataclass
+class Summary:
+    """Statistics over recordings.
+
+    Attributes
+    ----------
+    statuses, labels, accepted, reasons, warnings : Counter
+        Recordings by status; detections by label; accepted ones by label; rejected ones by reason;
+        recordings by warning.
+    seconds, counts : Counter
+        By stage: time, and how many it let through.
+    failures : list of str
+        ``path: message``.
+    tracebacks : list of str
+        Of stages that raised.
+    """
+
+    statuses: Counter[str] = field(default_factory=Counter)
+    labels: Counter[str] = field(default_factory=Counter)
+    accepted: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    warnings: Counter[str] = field(default_factory=Counter)
+    seconds: Counter[str] = field(default_factory=Counter)
+    counts: Counter[str] = field(default_factory=Counter)
+    failures: list[str] = field(default_factory=list)
+    tracebacks: list[str] = field(default_factory=list)
+    n_frames: int = 0
+    busy: float = 0.0
+    skipped: int = 0
+
+    def add(self, block: RecordingBlock) -> None:
+        """Add the results of one recording."""
+        row = block.recording
+        self.statuses[block.status] += 1
+        self.n_frames += int(row.get("n_frames", 0))
+        self.busy += float(row.get("seconds", 0.0))
+        message = str(row.get("message", ""))
+        if block.status == "failed":
+            if len(self.failures) < _SHOWN:
+                self.failures.append(f"{block.path}: {message}")
+        elif message:
+            self.warnings.update(message.split("; "))
+        self.labels.update(block.detections["label"])
+        if "accepted" in block.detections:
+            accepted = block.detections["accepted"]
+            self.accepted.update(block.detections["label"][accepted])
+            self.reasons.update(block.detections["reason"][~accepted])
+        self.seconds.update(block.summary.get("seconds", {}))
+        self.counts.update(block.summary.get("counts", {}))
+        if block.summary.get("traceback") and len(self.tracebacks) < _SHOWN:
+            self.tracebacks.append(f"{block.path}:\n{block.summary['traceback']}")
+
+    @property
+    def n_recordings(self) -> int:
+        """Recordings processed in this run."""
+        return sum(self.statuses.values())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give everything as plain values."""
+        names = ("statuses", "labels", "accepted", "reasons", "warnings", "seconds", "counts")
+        plain = {name: dict(getattr(self, name)) for name in names}
+        return {**plain, "n_frames": self.n_frames, "failures": list(self.failures), "skipped": self.skipped}
+
+    def lines(self, elapsed: float) -> list[str]:
+        """Give the lines that a user reads at the end.
+
+        Parameters
+        ----------
+        elapsed : float
+            Seconds of the whole run.
+        """
+        done = ", ".join(f"{n} {status}" for status, n in sorted(self.statuses.items())) or "none"
+        rate = f", {self.n_frames / elapsed:.0f} frames/s" if elapsed > 0 and self.n_frames else ""
+        lines = [f"recordings: {done}" + (f"; {self.skipped} done before" if self.skipped else "")]
+        lines.append(f"frames:     {self.n_frames} in {elapsed:.1f} s{rate}")
+        if self.seconds:
+            lines.append("stages:     " + ", ".join(self._stage(name) for name in self.seconds))
+        lines.append("candidates: " + self._funnel())
+        found = ", ".join(
+            f"{n} {label} ({self.accepted[label]} accepted)" for label, n in self.labels.most_common()
+        )
+        lines.append(f"detections: {found or 'none'}")
+        if not sum(self.accepted.values()):
+            lines.append(f"nothing was accepted: {self._why_nothing()}")
+        lines += [f"warning: {text} ({n} recordings)" for text, n in self.warnings.most_common(_SHOWN)]
+        lines += [f"failed: {text}" for text in self.failures]
+        more = self.statuses["failed"] - len(self.failures)
+        return [*lines, f"failed: and {more} more"] if more > 0 else lines
+
+    def _stage(self, name: str) -> str:
+        seconds = self.seconds[name]
+        rate = f" ({self.n_frames / seconds:.0f} frames/s)" if seconds > 0.005 and self.n_frames else ""
+        return f"{name} {seconds:.2f} s{rate}"
+
+    def _funnel(self) -> str:
+        steps = ("cells", "candidates", "found in windows", "detections", "accepted")
+        parts = [f"{self.counts[step]} {step}" for step in steps if step in self.counts]
+        return " -> ".join(parts) or "none"
+
+    def _why_nothing(self) -> str:
+        if self.n_recordings and self.statuses["failed"] == self.n_recordings:
+            return "every recording failed"
+        if not self.n_frames:
+            return "no frame was read"
+        if not self.labels:
+            return "no region stood out from the noise" if self.counts["candidates"] == 0 else (
+                f"of {self.counts['candidates']} candidate regions none showed an object"
+            )  # fmt: skip
+        return ", ".join(f"{n} x {reason}" for reason, n in self.reasons.most_common(5))
