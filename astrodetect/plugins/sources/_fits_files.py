@@ -1,0 +1,236 @@
+"""Files that hold FITS images, as their headers tell."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import os
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, BinaryIO, cast
+
+from astrodetect.core.errors import SourceError
+from astrodetect.methods.fits_headers import (
+    BLOCK,
+    Header,
+    ImageLayout,
+    camera_name,
+    data_bytes,
+    exposure_time,
+    image_layout,
+)
+from astrodetect.methods.fits_times import observation_time
+
+#: Endings of FITS files, lower case.
+SUFFIXES = (
+    *(base + packed for base in (".fit", ".fits", ".fts") for packed in ("", ".gz", ".bz2", ".fz")),
+    ".fz",
+)
+OPENERS: dict[bytes, Callable[..., Any]] = {b"\x1f\x8b": gzip.open, b"BZ": bz2.open}
+_DAMAGED = (EOFError, OSError, zlib.error, lzma.LZMAError)
+#: A header is not longer than this.
+_MAX_HEADER_BLOCKS = 1000
+_MAX_HDUS = 10000
+#: gzip packs at most about this much better than nothing.
+_MAX_GZIP_RATIO = 1100
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFile:
+    """A file with an image in it, as its headers tell.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    layout : ImageLayout
+        Shape, type and planes.
+    hdu : int
+        Number of the HDU with the image.
+    offset : int
+        First byte of its data in the unpacked file.
+    packed : bool
+        The whole file is packed by gzip or bzip2.
+    n_planes : int
+        Planes that are whole.
+    time : float
+        Start of exposure, UTC Unix seconds; NaN if unknown.
+    camera : str
+        Camera or station.
+    """
+
+    path: Path
+    layout: ImageLayout
+    hdu: int
+    offset: int
+    packed: bool
+    n_planes: int
+    time: float
+    camera: str
+
+    @property
+    def key(self) -> tuple[tuple[int, int], str, str]:
+        """What the files of one sequence have in common: shape, type and camera."""
+        return self.layout.shape, self.layout.pixels.dtype.str, self.camera
+
+
+def is_fits_name(name: str) -> bool:
+    """Tell whether a file name ends like one of a FITS file."""
+    return name.lower().endswith(SUFFIXES)
+
+
+def read_headers(path: Path, hdu: int | str | None = None) -> tuple[ImageFile, Header] | None:
+    """Find the image in a file, by headers only.
+
+    Parameters
+    ----------
+    path : Path
+        The file, packed or not.
+    hdu : int, str or None
+        Number or EXTNAME of the HDU; None for the first with an image.
+
+    Returns
+    -------
+    (ImageFile, Header) or None
+        The image, and the cards of its header over those of the primary one. None if the file
+        holds no image of two or more dimensions.
+
+    Raises
+    ------
+    SourceError
+        The file cannot be opened, is no FITS file, is shorter than its first plane, or its header
+        is absurd.
+    """
+    try:
+        with open(path, "rb", buffering=0) as raw:
+            magic = raw.read(2)
+            raw.seek(0)
+            opener = OPENERS.get(magic)
+            stream = cast("BinaryIO", raw if opener is None else opener(raw, "rb"))
+            found = _find_image(path, stream, hdu)
+            if found is None:
+                return None
+            number, offset, header, primary, layout = found
+            values = header.over(primary)
+            whole = _whole_planes(
+                raw, offset, layout, header, packed=opener is not None, gzipped=magic == b"\x1f\x8b"
+            )
+    except SourceError:
+        raise
+    except ValueError as error:
+        raise SourceError(f"{path}: damaged FITS header: {error}") from error
+    except _DAMAGED as error:
+        raise SourceError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    if whole == 0:
+        raise SourceError(_shortened(path, raw_size(path), offset, layout))
+    time = observation_time(values, exposure_time(values))
+    image = ImageFile(path, layout, number, offset, opener is not None, whole, time, camera_name(values))
+    return image, values
+
+
+def raw_size(path: Path) -> int:
+    """Give the size of a file in bytes."""
+    return path.stat().st_size
+
+
+def _shortened(path: Path, size: int, offset: int, layout: ImageLayout) -> str:
+    height, width = layout.shape
+    needed = offset + layout.plane_bytes
+    return f"{path}: truncated: {size} bytes, expected at least {needed} for {width} x {height} pixels"
+
+
+def _whole_planes(
+    raw: IO[bytes], offset: int, layout: ImageLayout, header: Header, *, packed: bool, gzipped: bool
+) -> int:
+    size = os.fstat(raw.fileno()).st_size
+    if layout.tiled:
+        return layout.planes if packed or size >= offset + data_bytes(header) else 0
+    if packed:
+        if gzipped and layout.plane_bytes > size * _MAX_GZIP_RATIO:
+            return 0
+        return layout.planes
+    return min(layout.planes, max(0, size - offset) // layout.plane_bytes)
+
+
+_Found = tuple[int, int, Header, Header, ImageLayout]
+
+
+def _find_image(path: Path, stream: BinaryIO, hdu: int | str | None) -> _Found | None:
+    position = 0
+    primary = Header()
+    names: list[str] = []
+    for number in range(_MAX_HDUS):
+        data = _header_blocks(path, stream, position, first=number == 0)
+        if data is None:
+            break
+        header = Header(data)
+        position += len(data)
+        primary = header if number == 0 else primary
+        names.append(str(header.get("EXTNAME", "")).strip())
+        if hdu is None or hdu == number or (isinstance(hdu, str) and names[-1].lower() == hdu.lower()):
+            layout = image_layout(header)
+            if layout is not None:
+                return number, position, header, primary, layout
+            if hdu is not None:
+                raise SourceError(f"{path}: HDU {hdu!r} holds no image; choose another with hdu")
+        position += -(-data_bytes(header) // BLOCK) * BLOCK
+    if hdu is not None:
+        known = ", ".join(name or str(number) for number, name in enumerate(names))
+        raise SourceError(f"{path}: has no HDU {hdu!r}; it has {known}")
+    return None
+
+
+def other_images(image: ImageFile) -> list[str]:
+    """Give name or number of the images behind the one that is read; none for packed ones."""
+    if image.packed or image.layout.tiled:
+        return []
+    found: list[str] = []
+    position = image.offset
+    size = image.layout.plane_bytes * image.layout.planes
+    with open(image.path, "rb", buffering=0) as stream:
+        for number in range(image.hdu + 1, _MAX_HDUS):
+            position += -(-size // BLOCK) * BLOCK
+            data = _header_blocks(image.path, stream, position, first=False)
+            if data is None:
+                break
+            header = Header(data)
+            position += len(data)
+            try:
+                size = data_bytes(header)
+                if image_layout(header) is not None:
+                    found.append(str(header.get("EXTNAME", "")).strip() or f"HDU {number}")
+            except ValueError:
+                break
+    return found
+
+
+def _header_blocks(path: Path, stream: BinaryIO, position: int, *, first: bool) -> bytes | None:
+    """Give a header with its padding, or None at the end of the file."""
+    stream.seek(position)
+    data = stream.read(2 * BLOCK)
+    if first and not data.startswith(b"SIMPLE  ="):
+        shown = "the file is empty" if not data else f"it begins with {data[:8]!r}"
+        raise SourceError(f"{path}: not a FITS file: {shown}, expected SIMPLE")
+    if not first and not data.startswith(b"XTENSION"):
+        return None  # the end, or bytes that the standard tells readers to ignore
+    start = 0
+    while True:
+        end = _end_card(data, start)
+        if end >= 0:
+            length = -(-(end + 80) // BLOCK) * BLOCK
+            return data[:length]
+        start = len(data) // 80 * 80
+        more = stream.read(8 * BLOCK) if start < _MAX_HEADER_BLOCKS * BLOCK else b""
+        if not more:
+            raise SourceError(f"{path}: truncated: the header has no END card")
+        data += more
+
+
+def _end_card(data: bytes, start: int) -> int:
+    position = data.find(b"END     ", start)
+    while position >= 0 and position % 80:
+        position = data.find(b"END     ", position + 1)
+    return position

@@ -1,0 +1,175 @@
+"""Pixels of FITS files, straight into the memory that a frame is wanted in."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from astrodetect.core.data import Array
+from astrodetect.core.errors import SourceError, TruncatedError
+from astrodetect.methods.fits_headers import ImageLayout
+from astrodetect.plugins.sources._fits_files import OPENERS, ImageFile
+
+
+class PlaneReader:
+    """Reads planes into given memory, in native byte order, over one scratch buffer.
+
+    Parameters
+    ----------
+    flip_rows : bool
+        Give the rows in reverse order, for writers that begin at the bottom.
+    """
+
+    def __init__(self, *, flip_rows: bool = False) -> None:
+        self._flip_rows = flip_rows
+        self._scratch: NDArray[np.uint8] = np.empty(0, dtype=np.uint8)
+
+    def planes(self, image: ImageFile, slots: Iterator[Array]) -> Iterator[Array]:
+        """Give the whole planes of a file, each in the next of `slots`.
+
+        Raises
+        ------
+        SourceError
+            The file cannot be read. What came before is good.
+        """
+        for stored in self._stored(image):
+            slot = next(slots)
+            self._convert(image.layout, stored, slot)
+            yield slot
+
+    def _stored(self, image: ImageFile) -> Iterator[Array]:
+        read = self._tiled if image.layout.tiled else self._packed if image.packed else self._plain
+        with _located(image):
+            yield from read(image)
+
+    def _plain(self, image: ImageFile) -> Iterator[Array]:
+        stored, buffer = self._buffer(image.layout)
+        size = len(buffer)
+        descriptor = os.open(image.path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        try:
+            os.lseek(descriptor, image.offset, os.SEEK_SET)
+            for _ in range(image.n_planes):
+                done = _read_some(descriptor, buffer)
+                while done < size:
+                    count = _read_some(descriptor, buffer[done:])
+                    if count == 0:
+                        raise EOFError(_missing(size - done, size))
+                    done += count
+                yield stored
+        finally:
+            os.close(descriptor)
+
+    def _packed(self, image: ImageFile) -> Iterator[Array]:
+        stored, buffer = self._buffer(image.layout)
+        with OPENERS[_magic(image.path)](image.path, "rb") as stream:
+            stream.seek(image.offset)
+            for _ in range(image.n_planes):
+                done = 0
+                while done < len(buffer):
+                    count = stream.readinto(buffer[done:])
+                    if not count:
+                        raise EOFError(_missing(len(buffer) - done, len(buffer)))
+                    done += count
+                yield stored
+
+    def _tiled(self, image: ImageFile) -> Iterator[Array]:
+        from astropy.io import fits
+
+        hdus = _quietly(lambda: fits.open(image.path, memmap=False, do_not_scale_image_data=True))
+        try:
+            hdu = hdus[image.hdu]
+            leading = hdu.shape[:-2]
+            for plane in range(image.n_planes):
+                where = np.unravel_index(plane, leading) if leading else ()
+                stored = _quietly(partial(_plane_of, hdu, where))
+                yield np.asarray(stored).reshape(image.layout.shape)
+        finally:
+            hdus.close()
+
+    def _buffer(self, layout: ImageLayout) -> tuple[Array, memoryview]:
+        if len(self._scratch) != layout.plane_bytes:
+            self._scratch = np.empty(layout.plane_bytes, dtype=np.uint8)
+        return self._scratch.view(layout.pixels.stored).reshape(layout.shape), self._scratch.data
+
+    def _convert(self, layout: ImageLayout, stored: Array, out: Array) -> None:
+        if self._flip_rows:
+            stored = stored[::-1]
+        pixels = layout.pixels
+        if pixels.scaled:
+            _scale(layout, stored, out)
+        elif pixels.flip:
+            # The sign bit is all that differs between stored and true values: copy bits, invert one.
+            bits = out.view(pixels.dtype.str.replace("i", "u"))
+            np.copyto(
+                bits, stored if stored.dtype.kind == "u" else stored.view(stored.dtype.str.replace("i", "u"))
+            )
+            np.bitwise_xor(bits, bits.dtype.type(pixels.flip), out=bits)
+        else:
+            np.copyto(out, stored, casting="same_kind")
+
+
+def _scale(layout: ImageLayout, stored: Array, out: Array) -> None:
+    values = stored.astype(np.float64)
+    values *= layout.scale
+    values += layout.zero
+    np.copyto(out, values, casting="same_kind")
+    if layout.blank is not None:
+        out[stored == layout.blank] = np.nan
+
+
+def _magic(path: Path) -> bytes:
+    with path.open("rb") as stream:
+        return stream.read(2)
+
+
+def _missing(missing: int, size: int) -> str:
+    return f"truncated: {missing} of {size} bytes of a frame are missing"
+
+
+def _plane_of(hdu: Any, where: tuple[Any, ...]) -> Any:
+    return hdu.section[where] if where else hdu.data
+
+
+def _quietly(read: Callable[[], Any]) -> Any:
+    """Read by astropy; what is odd in a header is told by ourselves."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return read()
+
+
+if hasattr(os, "readv"):
+
+    def _read_some(descriptor: int, buffer: memoryview) -> int:
+        return os.readv(descriptor, [buffer])
+
+else:  # Windows
+
+    def _read_some(descriptor: int, buffer: memoryview) -> int:
+        data = os.read(descriptor, len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+
+@contextmanager
+def _located(image: ImageFile) -> Iterator[None]:
+    """Turn the errors of reading into one line that names the file."""
+    try:
+        yield
+    except SourceError:
+        raise
+    except EOFError as error:
+        text = str(error)
+        raise TruncatedError(
+            f"{image.path}: {text if text.startswith('trunc') else 'truncated: ' + text}"
+        ) from error
+    except Exception as error:  # astropy raises many kinds on damaged tiles
+        text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise SourceError(f"{image.path}: cannot be read: {text}") from error
