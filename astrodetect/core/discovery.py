@@ -15,6 +15,9 @@ from astrodetect.core.stages import FrameSource
 #: Absolute paths that a source of higher priority has claimed.
 _claimed: ContextVar[Mapping[str, str]] = ContextVar("_claimed", default={})  # noqa: B039
 
+#: Folders that could not be listed during the present search, and why.
+_unlistable: ContextVar[dict[str, str]] = ContextVar("_unlistable", default={})  # noqa: B039
+
 
 def walk(root: Path) -> Iterator[tuple[Path, list[str]]]:
     """Give the folders under `root` with the file names in each, in order of names.
@@ -34,7 +37,12 @@ def walk(root: Path) -> Iterator[tuple[Path, list[str]]]:
             yield root.parent, [root.name]
         return
     seen: set[tuple[int, int]] = set()
-    for folder, folders, names in os.walk(root, followlinks=True):
+    unlistable = _unlistable.get()
+
+    def note(error: OSError) -> None:
+        unlistable[str(error.filename)] = error.strerror or str(error)
+
+    for folder, folders, names in os.walk(root, onerror=note, followlinks=True):
         try:
             status = os.stat(folder)
         except OSError:
@@ -86,14 +94,6 @@ def find_files(source: type[FrameSource], root: Path, name: str = "") -> Iterato
                 yield make_recording(name or source.__name__, root, path, [path])
 
 
-def unreadable_folders(root: Path) -> list[str]:
-    """Give the folders under `root` that may not be listed."""
-    failed: list[str] = []
-    for _ in os.walk(root, onerror=lambda error: failed.append(str(error.filename)), followlinks=False):
-        pass
-    return failed
-
-
 def discover(
     inputs: Sequence[Path], sources: Mapping[str, type[FrameSource] | FrameSource]
 ) -> Iterator[Recording]:
@@ -110,6 +110,7 @@ def discover(
     Yields
     ------
     Recording
+        A folder that may not be listed is one without files and source: it fails when it is processed.
 
     Raises
     ------
@@ -121,6 +122,7 @@ def discover(
     order = sorted(sources.items(), key=lambda item: (-item[1].priority, item[0]))
     claimed: dict[str, str] = {}
     seen: set[int] = set()
+    unlistable: dict[str, str] = {}
     for given in inputs:
         root = Path(os.path.abspath(given))
         if not root.exists():
@@ -129,25 +131,32 @@ def discover(
             )
         for name, source in order:
             higher = {path: who for path, who in claimed.items() if sources[who].priority > source.priority}
-            for recording in _find(source, root, higher):
+            for recording in _find(source, root, higher, unlistable):
                 if _claim(recording, name, sources, claimed) and recording.recording_id not in seen:
                     seen.add(recording.recording_id)
                     yield replace(recording, source=name)
             for path in source.claims(root):
                 claimed.setdefault(str(path), name)
+        for folder in sorted(unlistable):
+            yield make_recording("", root, Path(folder), [])
+        unlistable.clear()
 
 
 def _find(
-    source: type[FrameSource] | FrameSource, root: Path, claimed: Mapping[str, str]
+    source: type[FrameSource] | FrameSource,
+    root: Path,
+    claimed: Mapping[str, str],
+    unlistable: dict[str, str],
 ) -> Iterator[Recording]:
     found = iter(source.find(root))
     while True:
         # Set for each step alone: a generator runs in the context of whoever asks for the next item.
-        token = _claimed.set(claimed)
+        tokens = _claimed.set(claimed), _unlistable.set(unlistable)
         try:
             recording = next(found, None)
         finally:
-            _claimed.reset(token)
+            _claimed.reset(tokens[0])
+            _unlistable.reset(tokens[1])
         if recording is None:
             return
         yield recording

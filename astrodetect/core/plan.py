@@ -91,18 +91,6 @@ class Plan:
         return 0.5 if self.accept.threshold is None else self.accept.threshold
 
 
-def identity(text: str) -> str:
-    """Give what of a resolved pipeline decides its results: all but where it reads and writes."""
-    import tomli_w
-
-    tables = tomllib.loads(text)
-    tables.pop("catalog", None)
-    source = {key: value for key, value in tables.pop("source", {}).items() if key != "path"}
-    if source:
-        tables["source"] = source
-    return tomli_w.dumps(dict(sorted(tables.items())))
-
-
 _TABLES = (
     "source", "window", "preprocess", "score", "select", "extract", "classify", "detect", "tile",
     "postprocess", "accept", "station", "catalog",

@@ -59,6 +59,10 @@ class Runner:
             With status ``done``, ``partial`` or ``failed``.
         """
         start = perf_counter()
+        if not recording.source:
+            return failed_block(
+                recording, f"{recording.location}: the folder cannot be listed; check its permissions"
+            )
         run = _Run(self.plan, recording, self.device, self.hooks)
         try:
             run.go(self._source(recording.source))
