@@ -29,8 +29,8 @@ def _parse_shape(context: click.Context, parameter: click.Parameter, value: str)
 @click.option("--frame-rate", default=30.0, show_default=True, help="Frames per second.")
 @click.option("--bits", type=click.Choice(["8", "12"]), help="Bits per pixel  [default: 12; avi and ff: 8]")
 @click.option(
-    "--sky", type=click.Choice(["mixed", "clear", "cloud", "moon", "twilight"]), default="mixed", show_default=True,
-    help="The sky; mixed: half of the recordings clear, the others with cloud, Moon or twilight in turn.",
+    "--sky", type=click.Choice(["mixed", "clear", "cloud", "moon", "twilight"]), default="mixed",
+    show_default=True, help="The sky; mixed: half of the recordings have cloud, Moon or twilight.",
 )  # fmt: skip
 @click.option(
     "--distractors", default=5, show_default=True, help="Aircraft, satellites, lightning ... per recording."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,7 +62,7 @@ class Clock(SceneObject):
         """Paint the time of a frame; the pixels around the digits are black."""
         scale, top, left = self._box()
         second = math.floor(self.start + frame / self.settings.frame_rate)
-        text = datetime.fromtimestamp(second, tz=timezone.utc).strftime("%Y-%m-%d %H:%M:%S")
+        text = datetime.fromtimestamp(second, tz=UTC).strftime("%Y-%m-%d %H:%M:%S")
         dots = draw_text(text, scale)[:, : image.shape[1] - left]
         image[top : top + dots.shape[0], left : left + dots.shape[1]] = dots * np.float32(3600)
 

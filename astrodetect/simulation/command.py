@@ -64,8 +64,8 @@ def run(
         meteors = sum(len(spec.meteors) for spec in specs)
         megabytes = sum(path.stat().st_size for path in out.rglob("*") if path.is_file()) / 1e6
         sys.stdout.write(
-            f"{out}: {recordings} recordings ({format}, {frames} frames of {shape[0]}x{shape[1]}), {meteors} meteors, "
-            f"{megabytes:.0f} MB; truth in {out / 'truth.csv'}\n"
+            f"{out}: {recordings} recordings ({format}, {frames} frames of {shape[0]}x{shape[1]}), "
+            f"{meteors} meteors, {megabytes:.0f} MB; truth in {out / 'truth.csv'}\n"
         )
 
 

@@ -36,7 +36,7 @@ def _crossing(rng: Generator, settings: Settings, speed: float, offset: float = 
 
 def _pulses(period: float, phase: float, width: float, size: float) -> Light:
     def light(times: FloatArray) -> FloatArray:
-        return size * (((times / period + phase) % 1.0) * period < width)
+        return np.where(((times / period + phase) % 1.0) * period < width, size, 0.0)
 
     return light
 

@@ -11,7 +11,7 @@ from astrodetect.simulation.writers import Array, FitsWriter, Job
 
 
 def seconds_text(seconds: float) -> str:
-    """Give seconds as freeture prints them: six significant digits, no trailing zeros, two digits before the point.
+    """Give seconds as freeture prints them: two digits before the point, six significant digits.
 
     Examples
     --------

@@ -136,8 +136,10 @@ def _light_curve(rng: Generator, settings: Settings, first: float, duration: flo
     rise, fall = sharpness * peak, sharpness * (1 - peak)
     flares: list[tuple[float, float, float]] = []
     if rng.random() < settings.flares:
-        for _ in range(int(rng.integers(1, 3))):
-            flares.append((rng.uniform(0.3, 0.95), rng.uniform(0.02, 0.06), rng.uniform(0.5, 2.0)))
+        flares.extend(
+            (rng.uniform(0.3, 0.95), rng.uniform(0.02, 0.06), rng.uniform(0.5, 2.0))
+            for _ in range(int(rng.integers(1, 3)))
+        )
     if rng.random() < 0.5 * settings.flares:
         flares.append((0.95, 0.025, rng.uniform(1.0, 4.0)))
 

@@ -181,7 +181,7 @@ def plan_night(
     time = _EVENING + rng.uniform(0, 600)
     for number in range(recordings):
         meteors = () if number in empty else (_bright(rng, settings) if number == 0 else MeteorSpec(),)
-        specs.append(RecordingSpec(settings, skies[number], meteors, next(deal), round(time, 6)))
+        specs.append(RecordingSpec(settings, skies[number], meteors, next(deal), round(time, 3)))
         time += settings.frames / settings.frame_rate + rng.uniform(60, 1200)
     return specs
 

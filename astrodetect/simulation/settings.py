@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
-from typing import Literal
 
 from astrodetect.core.errors import AstrodetectError
 
@@ -38,7 +37,7 @@ class Settings:
     #: Fraction of the frame time during which the shutter is open.
     duty: float = 1.0
     #: Bits per pixel: 12 (0-4095 in 16 bits) or 8 (a high-gain camera, 8 ADU of the 12-bit one in each step).
-    bits: Literal[8, 12] = 12
+    bits: int = 12
     #: Full width at half maximum of a star, in pixels; Gaussian, integrated over each pixel.
     fwhm: float = 2.2
     #: Level of the darkest sky at the centre of the frame, in ADU per pixel and frame.
@@ -67,7 +66,7 @@ class Settings:
     meteor_speed: tuple[float, float] = (1.0, 30.0)
     #: Meteors: highest signal-to-noise in one frame, aperture of 2 FWHM diameter, noise of sky and reading.
     meteor_snr: tuple[float, float] = (3.0, 50.0)
-    #: Meteors: duration in seconds; never shorter than 3 frames or 8 pixels, never longer than 0.6 of the frame.
+    #: Meteors: duration in seconds; at least 3 frames and 8 pixels, at most 0.6 of the frame.
     meteor_seconds: tuple[float, float] = (0.1, 1.5)
     #: Fraction of meteors that have one or two flares; half as many end in a flash.
     flares: float = 0.25

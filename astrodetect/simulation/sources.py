@@ -64,10 +64,10 @@ class MovingSource(SceneObject):
         start, end = max(frame, self.first), min(frame + self.duty, self.last)
         if end <= start:
             return None
-        x, y = self.path(np.linspace(start, end, 5))
+        x, y = self.path(np.linspace(start, end, 5, dtype=np.float64))
         length = float(np.hypot(np.diff(x), np.diff(y)).sum())
         n = max(8, math.ceil(3 * length))
-        times = start + (np.arange(n) + 0.5) * ((end - start) / n)
+        times: FloatArray = np.asarray(start + (np.arange(n) + 0.5) * ((end - start) / n), dtype=np.float64)
         flux = np.maximum(self.light(times), 0.0) * (self.scale * (end - start) / (self.duty * n))
         x, y = self.path(times)
         return x, y, flux

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -46,9 +47,7 @@ class Job:
 
     def when(self, frame: int) -> datetime:
         """Give the start of exposure of a frame (UTC)."""
-        return datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(
-            seconds=self.start + frame / self.frame_rate
-        )
+        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=self.start + frame / self.frame_rate)
 
 
 class Format(NamedTuple):
@@ -132,39 +131,10 @@ def _chain(first: Array, rest: Iterator[Array]) -> Iterator[Array]:
 
 
 def write_avi(frames: Iterator[Array], job: Job) -> Path:
-    """Write an AVI file named by station and time; FFV1 keeps 12 bits, the other codecs have 8."""
-    import av
+    """Write an AVI file; see `astrodetect.simulation.avi`."""
+    from astrodetect.simulation.avi import write_avi_file
 
-    path = job.out / f"{job.name}_{job.when(0):%Y%m%d_%H%M%S_%f}.avi"
-    first = next(frames)
-    wide = first.dtype == np.uint16
-    if wide and job.codec != "ffv1":
-        raise AstrodetectError(f"codec {job.codec!r} holds 8 bits per pixel; 16-bit frames need 'ffv1'")
-    pixel_format = "gray16le" if wide else "yuvj420p" if job.codec == "mjpeg" else "gray"
-    options = (
-        {"qmin": "2", "qmax": "2", "flags": "+qscale", "global_quality": "236"}
-        if job.codec == "mjpeg"
-        else {}
-    )
-    from fractions import Fraction
-
-    with av.open(str(path), "w", format="avi") as container:
-        rate = Fraction(job.frame_rate).limit_denominator(1001)
-        stream = container.add_stream(job.codec, rate=rate, options=options)
-        stream.height, stream.width = first.shape
-        stream.pix_fmt = pixel_format
-        for data in _chain(first, frames):
-            frame = av.VideoFrame.from_ndarray(
-                np.ascontiguousarray(data), format="gray16le" if wide else "gray"
-            )
-            if job.codec == "mjpeg":
-                # Full range to full range: otherwise luminance is squeezed into 16 to 235.
-                frame = frame.reformat(format=pixel_format, src_color_range="JPEG", dst_color_range="JPEG")
-            for packet in stream.encode(frame):
-                container.mux(packet)
-        for packet in stream.encode(None):
-            container.mux(packet)
-    return path
+    return write_avi_file(frames, job)
 
 
 def write_sequence(frames: Iterator[Array], job: Job) -> Path:
@@ -293,7 +263,7 @@ def camera_track(scene: Scene) -> list[CameraPosition]:
     points = [point for point in scene.tracks[chosen.object] if point.snr > 5 and not math.isnan(point.x)]
     return [
         CameraPosition(now.frame, 0.5 * (now.x + before.x), 0.5 * (now.y + before.y))
-        for before, now in zip(points[:-1], points[1:], strict=True)
+        for before, now in itertools.pairwise(points)
     ]
 
 
