@@ -59,9 +59,10 @@ _CONVENTIONS: tuple[tuple[Zone, re.Pattern[str]], ...] = (
 )
 
 #: Beginnings of names that say what a file is, not which camera wrote it.
-_NO_CAMERA = frozenset(
-    "avi cap capture clip dsc event ff frame image img meteor movie mov night pxl record recording rec still "
-    "stack snapshot screenshot vid video m t".split()
+_NO_CAMERA = re.compile(
+    r"(avi|cap|capture|clip|dsc|event|ff|frame|image|img|meteor|mov|movie|m|night|pxl|rec|record|recording"
+    r"|screenshot|snapshot|stack|still|t|vid|video)[0-9]*",
+    re.IGNORECASE,
 )
 
 
@@ -132,7 +133,7 @@ def _unix(match: re.Match[str]) -> float | None:
         moment = datetime(year, month, day, hour, minute, tzinfo=UTC) + timedelta(seconds=second)
     except ValueError:
         return None
-    return moment.timestamp() + int(digits) / 10 ** len(digits)
+    return moment.timestamp() + float(f"0.{digits}")
 
 
 def _offset(text: str) -> float:
@@ -144,9 +145,5 @@ def _camera(text: str, zone: Zone) -> str:
     text = text.strip("_-. ")
     if zone != "unknown":
         return text
-    if (
-        re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{1,23}", text)
-        and text.lower().rstrip("0123456789") not in _NO_CAMERA
-    ):
-        return text
-    return ""
+    named = re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{1,23}", text) and not _NO_CAMERA.fullmatch(text)
+    return text if named else ""

@@ -91,7 +91,7 @@ def decode(path: Path, info: VideoInfo, threads: int, tally: Tally) -> Iterator[
             yield luminance(frame, info.layout), stamp
 
 
-def _packets(container: InputContainer, stream: VideoStream, tally: Tally) -> Iterator[Packet]:
+def _packets(container: InputContainer, stream: VideoStream, tally: Tally) -> Iterator[Packet[VideoStream]]:
     """Give the packets that may be decoded; the last one is empty and flushes the decoder."""
     packets = container.demux(stream)
     while True:
@@ -141,7 +141,7 @@ def _split(container: InputContainer, stream: VideoStream, threads: int, tally: 
     for _ in range(threads):
         contexts.put(_copy_context(stream.codec_context))
 
-    def work(packet: Packet) -> list[VideoFrame]:
+    def work(packet: Packet[VideoStream]) -> list[VideoFrame]:
         context = contexts.get()
         try:
             return context.decode(packet)
@@ -195,5 +195,5 @@ def _raw(
         if rows is None:
             tally.damaged += 1
             continue
-        tally.last = float(packet.pts * stream.time_base) if packet.pts is not None else None
+        tally.last = float(packet.pts * (stream.time_base or 0)) if packet.pts is not None else None
         yield rows, tally.last

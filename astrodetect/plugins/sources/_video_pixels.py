@@ -123,20 +123,23 @@ def _rows(frame: VideoFrame, index: int, dtype: np.dtype[Any]) -> Array:
     plane = frame.planes[index]
     stride, height = plane.line_size, frame.height
     if stride >= 0:
-        flat = np.frombuffer(plane, np.uint8, count=stride * height)
+        flat: Array = np.frombuffer(plane, np.uint8, stride * height)  # type: ignore[call-overload]
         return flat.reshape(height, stride).view(dtype)
     # Stored bottom-up: the plane's address is that of its top line, the last one in memory.
     start = plane.buffer_ptr + stride * (height - 1)
     memory = (ctypes.c_uint8 * (-stride * height)).from_address(start)
     memory.frame = frame  # type: ignore[attr-defined]  # keeps the memory alive
-    return np.frombuffer(memory, np.uint8).reshape(height, -stride).view(dtype)[::-1]
+    flat = np.frombuffer(memory, np.uint8)  # type: ignore[call-overload]
+    return flat.reshape(height, -stride).view(dtype)[::-1]
 
 
 def _palette(frame: VideoFrame) -> Array:
     """Give the Rec. 601 luminance of 256 palette entries (blue, green, red, alpha)."""
-    entries = np.frombuffer(frame.planes[1], np.uint8, count=1024).reshape(256, 4).astype(np.uint32)
+    table: Array = np.frombuffer(frame.planes[1], np.uint8, 1024)  # type: ignore[call-overload]
+    entries = table.reshape(256, 4).astype(np.uint32)
     grey = 19595 * entries[:, 2] + 38470 * entries[:, 1] + 7471 * entries[:, 0] + 32768 >> 16
-    return grey.astype(np.uint8)
+    palette: Array = grey.astype(np.uint8)
+    return palette
 
 
 def saturation_of(layout: Layout, color_range: int, codec: str, first: Array) -> float:

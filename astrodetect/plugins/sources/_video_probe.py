@@ -109,16 +109,11 @@ def _why_unreadable(path: Path, error: Exception) -> str:
         return fault.strerror or "cannot be read"
     if not head:
         return "is empty"
-    if (
-        b"\0" not in head
-        and head[:256].decode("latin-1").isprintable()
-        or head.isascii()
-        and b"\0" not in head
-    ):
+    if not set(head) & set(range(9)):
         return "is a text file"
     reason = getattr(error, "strerror", None) or str(error)
-    mp4 = head[4:8] == b"ftyp"
-    return f"cannot be opened ({reason[0].lower()}{reason[1:]}{'; its index is missing: truncated?' if mp4 else ''})"
+    hint = "; its index is missing: truncated?" if head[4:8] == b"ftyp" else ""
+    return f"cannot be opened ({reason[0].lower()}{reason[1:]}{hint})"
 
 
 def probe(path: Path, frame_rate: float | None, grey16: bool) -> VideoInfo:
@@ -188,7 +183,7 @@ def _peek(path: Path, container: InputContainer, stream: VideoStream) -> tuple[l
         for number, packet in enumerate(container.demux(stream)):
             stamp = packet.pts if packet.pts is not None else packet.dts
             if stamp is not None:
-                stamps.append(float(stamp * stream.time_base))
+                stamps.append(float(stamp * (stream.time_base or 0)))
             size += packet.size
             if frame is None:
                 frame = _first_frame(packet)
@@ -204,7 +199,7 @@ def _peek(path: Path, container: InputContainer, stream: VideoStream) -> tuple[l
     return sorted(stamps), frame
 
 
-def _first_frame(packet: Packet) -> VideoFrame | None:
+def _first_frame(packet: Packet[VideoStream]) -> VideoFrame | None:
     if packet.is_corrupt or (packet.size == 0 and packet.dts is not None):
         return None
     try:
@@ -312,7 +307,7 @@ def _probe_grey16(
     )
 
 
-def grey16_rows(packet: Packet, shape: tuple[int, int]) -> Array | None:
+def grey16_rows(packet: Packet[VideoStream], shape: tuple[int, int]) -> Array | None:
     """Look at a packet of raw 16-bit grey as (H, W) little-endian values; None if it is too short."""
     height, width = shape
     data = np.frombuffer(packet, np.uint8)  # type: ignore[call-overload]
@@ -324,7 +319,7 @@ def grey16_rows(packet: Packet, shape: tuple[int, int]) -> Array | None:
 
 
 def creation_time(text: str) -> float:
-    """Give a container's creation time in Unix seconds; NaN where it is missing or a default of 1904 or 1970."""
+    """Give a container's creation time in Unix seconds; NaN where missing, or a default of 1904 or 1970."""
     try:
         moment = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
         time = (

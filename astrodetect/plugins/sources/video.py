@@ -78,7 +78,7 @@ class Video(FrameSource):
         """Give one recording per file with the suffix of a video."""
         return find_files(cls, root, "video")
 
-    def open(self, recording: Recording, device: str = "cpu") -> Stream:
+    def open(self, recording: Recording, device: str = "cpu") -> Stream:  # noqa: ARG002
         """Look at the container and at the first frame.
 
         Raises
@@ -119,25 +119,14 @@ class Video(FrameSource):
         if record:
             return record.time, "UFOCapture record", record.camera or camera, site, []
         if named:
-            return (
-                *shift_to_utc(named.time, named.zone, self.utc_offset),
-                camera,
-                site,
-                named_warnings(named.zone, self.utc_offset),
-            )
+            time, source = shift_to_utc(named.time, named.zone, self.utc_offset)
+            return time, source, camera, site, named_warnings(named.zone, self.utc_offset)
         created = creation_time(info.created)
         if math.isnan(created):
             return created, "none", camera, site, []
         told = datetime.fromtimestamp(created, UTC).isoformat()
-        return (
-            created,
-            "creation time of the container",
-            camera,
-            site,
-            [
-                f"start taken from the container's creation time {told}, which may be that of writing; set start"
-            ],
-        )
+        warning = f"start is the container's creation time {told}, which may be that of writing; set start"
+        return created, "creation time of the container", camera, site, [warning]
 
     def frames(self) -> Iterator[Frame]:
         """Give the frames; the data are views into the decoder's memory.
