@@ -122,9 +122,9 @@ def bird(rng: Generator, settings: Settings, start: float) -> list[SceneObject]:
     rate = settings.frame_rate
     speed = log_uniform(rng, (1.5, 8.0)) * 30.0 / rate
     straight, angle = _crossing(rng, settings, speed)
-    bend, period = rng.uniform(2.0, 12.0), rng.uniform(0.6, 2.0) * rate
+    bend, period = rng.uniform(0.5, 5.0), rng.uniform(0.6, 2.0) * rate
     flap = rng.uniform(3.0, 9.0) / rate
-    erratic = rng.choice([1.0, 3.0])
+    erratic = rng.choice([1.0, 1.0, 5.0])
 
     def path(times: FloatArray) -> tuple[FloatArray, FloatArray]:
         x, y = straight(times)
