@@ -72,6 +72,9 @@ class Detections:
         for row in range(len(self)):
             yield {name: values[row] for name, values in self.columns.items()}
 
+    def __reduce__(self) -> tuple[type[Detections], tuple[Any, ...]]:
+        return Detections, (dict(self.columns), dict(self.tracks), self.cutouts)  # proxies do not travel
+
     def __repr__(self) -> str:
         labels, counts = np.unique(self.columns["label"].astype(str), return_counts=True)
         text = ", ".join(f"{count} {label}" for label, count in zip(labels, counts, strict=True))

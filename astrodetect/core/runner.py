@@ -210,14 +210,15 @@ class _Run:
             with self.clock.time(self.plan.name_of(stage)):
                 found = stage.process(found, stream)
         with self.clock.time("read"):
-            self.camera = self._identified(source.camera_detections(), "camera")
+            camera = source.camera_detections()
+        self.camera = None if camera is None else self._identified(camera, "camera")
         found = self._complete(found, stream)
         self.detections = found
         self.clock.count("detections", len(found))
         self.clock.count("accepted", int(np.sum(found["accepted"])))
 
     def _complete(self, found: Detections, stream: Stream) -> Detections:
-        found = self._identified(_with_ends(found)) or Detections.empty()
+        found = self._identified(_with_ends(found))
         times = np.concatenate(self.times) if self.times else np.empty(0)
         columns: dict[str, Any] = {}
         for name, frame in (("time_start", "frame_start"), ("time_end", "frame_end")):
@@ -239,10 +240,8 @@ class _Run:
         absent = {c.name: full_column(c, len(found)) for c in DETECTION_COLUMNS if c.name not in found}
         return found.with_columns(**absent)
 
-    def _identified(self, found: Detections | None, table: str = "") -> Detections | None:
+    def _identified(self, found: Detections, table: str = "") -> Detections:
         """Sort by frame and place, and number: the same ids whatever the order of the windows."""
-        if found is None:
-            return None
         n = len(found)
         keys = [found[name] if name in found else np.zeros(n) for name in ("x_min", "x_start", "frame_start")]
         found = found.take(np.lexsort(keys)) if n else found

@@ -1,0 +1,160 @@
+"""Recordings through a pipeline: what is found, what fails, what is told."""
+
+import math
+
+import numpy as np
+import pytest
+import toys
+
+from astrodetect import Pipeline, hookimpl
+from astrodetect.core.errors import AstrodetectError
+from astrodetect.core.hooks import HookCaller
+
+
+@pytest.fixture
+def night(tmp_path):
+    folder = tmp_path / "night"
+    toys.write_dots(folder / "a" / "one.dots", "- - 5,6 - - - - - - - - 20,21 -")
+    toys.write_dots(folder / "b.dots", "- - -")
+    toys.write_dots(folder / "cut.dots", "- 7,8 - !")
+    toys.write_dots(folder / "none.dots", "! -")
+    (folder / "rubbish.dots").write_bytes(b"\xff\xfe\x00")
+    (folder / "notes.txt").write_text("clouds")
+    return folder
+
+
+def blocks(folder, text=toys.PIPELINE, **keywords):
+    pipeline = Pipeline(text)
+    return {block.path: block for block in pipeline.results(pipeline.find(folder), **keywords)}
+
+
+def test_every_recording_has_its_row(night):
+    results = blocks(night)
+    rows = {path: block.recording for path, block in results.items()}
+    assert [(path, row["status"]) for path, row in rows.items()] == [
+        ("b.dots", "done"),
+        ("cut.dots", "partial"),
+        ("none.dots", "failed"),
+        ("rubbish.dots", "failed"),
+        ("a/one.dots", "done"),
+    ]
+    assert rows["a/one.dots"]["n_frames"] == 13
+    assert rows["a/one.dots"]["n_windows"] == 2
+    assert rows["a/one.dots"]["time_end"] == pytest.approx(1.6e9 + 1.2)
+    assert rows["cut.dots"]["message"] == "cut.dots: decoded 3 of 4 frames"
+    assert len(results["cut.dots"].detections) == 1
+    assert "decoded 0 of 2" in rows["none.dots"]["message"]
+
+
+def test_detections_are_complete(night):
+    found = blocks(night)["a/one.dots"].detections
+    assert found["frame_start"].tolist() == [2, 11]
+    assert found["x_start"].tolist() == [5, 20]
+    assert found["time_start"] == pytest.approx([1.6e9 + 0.2, 1.6e9 + 1.1])
+    assert found["accepted"].all()
+    assert found["reason"].tolist() == ["", ""]
+    assert len(set(found["detection_id"])) == 2
+    assert np.isnan(found["ra_start"]).all()
+    assert math.isnan(found["flux"][0])
+
+
+def test_rejects_are_kept_with_the_reason(night):
+    low = toys.PIPELINE.replace('use = "toys:Everything"', 'use = "toys:Everything"\nprobability = 0.4')
+    assert set(blocks(night, low)["a/one.dots"].detections["reason"]) == {"below threshold"}
+    other = toys.PIPELINE.replace('["dot"]', '["meteor"]')
+    assert set(blocks(night, other)["a/one.dots"].detections["reason"]) == {"label dot"}
+    station = low + '\n[station."a/on"]\nthreshold = 0.3\n'
+    assert blocks(night, station)["a/one.dots"].detections["accepted"].all()
+
+
+def test_a_stage_that_raises_costs_that_recording_only(night):
+    failing = toys.PIPELINE.replace('use = "toys:Reduce"', 'use = "toys:Reduce"\nlimit = 100')
+    results = blocks(night, failing)
+    assert (
+        results["a/one.dots"].recording["message"]
+        == "toys:Reduce: ArithmeticError: too bright for this stage"
+    )
+    assert "Traceback" in results["a/one.dots"].summary["traceback"]
+    assert results["b.dots"].status == "done"
+
+
+def test_postprocessors_see_the_whole_recording(tmp_path):
+    toys.write_dots(tmp_path / "r.dots", "- - - - - - - - 5,5 -  - - -")
+    assert len(blocks(tmp_path)["r.dots"].detections) == 2  # in both windows
+    once = toys.PIPELINE + '\n[[postprocess]]\nuse = "toys:Once"\n'
+    assert len(blocks(tmp_path, once)["r.dots"].detections) == 1
+
+
+def test_a_detector_that_says_no_frames_gets_those_of_the_window(tmp_path):
+    toys.write_dots(tmp_path / "r.dots", "- 5,5 -")
+    text = '[source]\nuse = "toys:Dots"\n[[preprocess]]\nuse = "toys:Reduce"\n[detect]\nuse = "toys:Whole"\n'
+    found = blocks(tmp_path, text)["r.dots"].detections
+    assert (found["frame_start"][0], found["frame_end"][0]) == (0, 2)
+
+
+@pytest.mark.slow
+def test_workers_give_the_same_and_survive_a_crash(night):
+    toys.write_dots(night / "bomb.dots", "- crash -")
+    alone = blocks(night_without(night, "bomb.dots"))
+    several = blocks(night, jobs=2)
+    assert several["bomb.dots"].recording["message"] == "the process that read it crashed"
+    for path, block in alone.items():
+        assert list(several[path].detections["label"]) == list(block.detections["label"])
+        assert several[path].status == block.status
+
+
+def night_without(night, name):
+    text = (night / name).read_text()
+    (night / name).unlink()
+    copy = night.parent / "copy" / "night"
+    import shutil
+
+    shutil.copytree(night, copy)
+    (night / name).write_text(text)
+    return copy
+
+
+def test_hooks_are_told_and_a_failing_one_is_left_out(night):
+    told, warnings = [], []
+
+    class Good:
+        @hookimpl
+        def recording_done(self, block):
+            told.append(block.path)
+
+        @hookimpl
+        def window_done(self, recording, frames_done):
+            told.append((recording.path, frames_done))
+
+    class Bad:
+        @hookimpl
+        def recording_done(self, recording):
+            raise RuntimeError("no")
+
+    hooks = HookCaller(warnings.append, load=False)
+    hooks.register(Good())
+    hooks.register(Bad())
+    pipeline = Pipeline(toys.PIPELINE)
+    list(pipeline.results(pipeline.find(night), hooks=hooks))
+    assert ("a/one.dots", 10) in told
+    assert "b.dots" in told
+    assert len(warnings) == 1
+    assert "recording_done failed and is left out: RuntimeError: no" in warnings[0]
+
+
+def test_no_input_is_told(tmp_path):
+    pipeline = Pipeline(toys.PIPELINE)
+    with pytest.raises(AstrodetectError, match="no recording found; looked for toys:Dots"):
+        pipeline.find(tmp_path)
+    with pytest.raises(AstrodetectError, match="no such file or folder"):
+        pipeline.find(tmp_path / "absent")
+    with pytest.raises(AstrodetectError, match="no input"):
+        pipeline.find()
+
+
+def test_ids_do_not_depend_on_where_the_archive_lies(night, tmp_path):
+    import shutil
+
+    shutil.copytree(night, tmp_path / "elsewhere")
+    first, second = blocks(night), blocks(tmp_path / "elsewhere")
+    assert {p: b.recording_id for p, b in first.items()} == {p: b.recording_id for p, b in second.items()}
