@@ -1,0 +1,96 @@
+"""Reduce a window over time: maximum, exact median and their difference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+from annotated_types import Ge, Le
+
+from astrodetect.core.data import Array, Window
+from astrodetect.core.stages import Preprocessor
+from astrodetect.methods.reduction import reduce_window
+from astrodetect.plugins.preprocessors.blind import Complaints, blind_messages
+
+#: Planes that are always there after reduction.
+_ALWAYS = frozenset({"max", "background", "image"})
+
+
+@dataclass
+class MaxMinusMedian(Preprocessor):
+    """Give the planes of a window: max, background (the exact median over time), image (their difference).
+
+    ``argmax``, ``median``, ``mean`` and ``std`` are made when a later stage needs them. A window that
+    arrives reduced, or a still that has its background, keeps its planes; only what is missing is
+    added. A single frame without a background gets a smooth spatial one.
+
+    Notes
+    -----
+    Frames (T, H, W) of any integer or floating-point type. ``max`` keeps their type, ``background``
+    too for an odd number of frames (see `astrodetect.methods.reduction.reduce_window`); ``image``,
+    ``mean`` and ``std`` are float32. Values that are NaN or infinite count as not observed; a pixel
+    without any is 0 in all planes and masked.
+    """
+
+    gives: ClassVar[tuple[str, ...]] = ("max", "background", "image", "argmax", "median", "mean", "std")
+
+    #: Threads that share the reduction. More than one pays only where a core would be idle
+    #: otherwise; the result is the same.
+    threads: Annotated[int, Ge(1), Le(64)] = 1
+
+    _wanted: frozenset[str] = field(default=frozenset(gives), init=False, repr=False, compare=False)
+    _complaints: Complaints = field(default_factory=Complaints, init=False, repr=False, compare=False)
+
+    def want(self, planes: frozenset[str]) -> None:
+        """Make only `planes`, and those that are always made."""
+        self._wanted = (planes & frozenset(self.gives)) | _ALWAYS
+
+    def process(self, window: Window) -> Window:
+        """Give the window with its planes."""
+        if window.frames is not None and "background" not in window.planes:
+            window = self._still(window) if window.n_frames == 1 else self._reduced(window)
+        window = _completed(window, self._wanted)
+        self._complaints.add(blind_messages(window))
+        return window
+
+    def take_reports(self) -> list[str]:
+        """Give what was noticed, with the number of windows."""
+        reports = self._complaints.lines()
+        self._complaints = Complaints()
+        return [*super().take_reports(), *reports]
+
+    def _reduced(self, window: Window) -> Window:
+        assert window.frames is not None
+        planes = reduce_window(window.frames, planes=self._wanted, threads=self.threads)
+        return _without_unobserved(window, planes)
+
+    def _still(self, window: Window) -> Window:
+        from astrodetect.plugins.preprocessors.background import still_planes
+
+        return still_planes(window)
+
+
+def _without_unobserved(window: Window, planes: dict[str, Array]) -> Window:
+    """Mask pixels without any finite value and set them to 0."""
+    if planes["max"].dtype.kind == "f":
+        unseen = np.isnan(planes["max"])
+        if unseen.any():
+            for plane in planes.values():
+                plane[unseen] = 0
+            window = window.with_mask(unseen)
+    return window.with_planes(**planes)
+
+
+def _completed(window: Window, wanted: frozenset[str]) -> Window:
+    """Add the planes that follow from others: image, and the names of the background."""
+    planes: dict[str, Any] = dict(window.planes)
+    if "image" not in planes and {"max", "background"} <= planes.keys():
+        planes["image"] = planes["max"].astype(np.float32) - planes["background"].astype(np.float32)
+    for alias in ("median", "mean"):
+        if alias in wanted and alias not in planes and "background" in planes:
+            planes[alias] = planes["background"]
+    if len(planes) == len(window.planes):
+        return window
+    return replace(window, planes=MappingProxyType(planes))
