@@ -1,0 +1,102 @@
+"""Each file belongs to at most one recording."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from astrodetect import Frame, FrameSource, Stream
+from astrodetect.core.discovery import discover, make_recording, walk
+from astrodetect.core.errors import PluginError
+
+
+@dataclass
+class Plain(FrameSource):
+    suffixes: ClassVar[tuple[str, ...]] = (".dat",)
+
+    def open(self, recording, device="cpu") -> Stream:
+        raise NotImplementedError
+
+    def frames(self) -> Iterator[Frame]:
+        raise NotImplementedError
+
+
+@dataclass
+class Folders(Plain):
+    """Folders that hold a file named first.dat."""
+
+    priority: ClassVar[int] = 10
+
+    @classmethod
+    def find(cls, root: Path):
+        for folder, names in walk(root):
+            if "first.dat" in names:
+                yield make_recording("folders", root, folder, [folder / name for name in names])
+
+
+@pytest.fixture
+def tree(tmp_path):
+    for name in (
+        "b/first.dat",
+        "b/second.dat",
+        "a.dat",
+        "c/d/e.dat",
+        "c/notes.txt",
+        ".hidden/x.dat",
+        "c/.y.dat",
+    ):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    return tmp_path
+
+
+def test_the_source_of_higher_priority_comes_first(tree):
+    found = list(discover([tree], {"plain": Plain, "folders": Folders}))
+    assert [(r.source, r.path) for r in found] == [
+        ("folders", "b"),
+        ("plain", "a.dat"),
+        ("plain", "c/d/e.dat"),
+    ]
+    assert found[0].files == ("b/first.dat", "b/second.dat")
+    assert all(path.exists() for r in found for path in r.file_paths)
+
+
+def test_equal_priority_is_an_error_that_names_both(tree):
+    with pytest.raises(PluginError, match=r"a\.dat: claimed by the sources 'one' and 'two'"):
+        list(discover([tree], {"one": Plain, "two": Plain}))
+
+
+def test_a_link_that_loops_is_followed_once(tree):
+    os.symlink(tree, tree / "c" / "loop")
+    assert len(list(discover([tree], {"plain": Plain}))) == 4
+
+
+def test_an_input_may_be_a_file_and_may_be_given_twice(tree):
+    found = list(discover([tree / "a.dat", tree / "a.dat", tree], {"plain": Plain}))
+    assert [r.path for r in found] == ["a.dat", "b/first.dat", "b/second.dat", "c/d/e.dat"]
+
+
+def test_a_folder_that_is_a_recording_keeps_its_name(tree):
+    (found,) = discover([tree / "b"], {"folders": Folders})
+    assert (found.path, found.root) == ("b", str(tree))
+
+
+def test_the_fingerprint_follows_the_content(tree):
+    before = {r.path: r.fingerprint for r in discover([tree], {"plain": Plain})}
+    (tree / "a.dat").write_text("other")
+    after = {r.path: r.fingerprint for r in discover([tree], {"plain": Plain})}
+    assert {path for path in before if before[path] != after[path]} == {"a.dat"}
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="permissions do not bind this user")
+def test_a_folder_without_permission_is_a_failed_recording(tree):
+    (tree / "c").chmod(0)
+    try:
+        found = list(discover([tree], {"plain": Plain}))
+    finally:
+        (tree / "c").chmod(0o755)
+    assert ("", "c") in [(r.source, r.path) for r in found]
