@@ -143,7 +143,7 @@ def dark_border(image: NDArray[Any]) -> NDArray[np.bool_] | None:
     held = [label for label in (labels[0, 0], labels[0, -1], labels[-1, 0], labels[-1, -1]) if label]
     if len(held) < 3:
         return None
-    border = ndimage.binary_opening(np.isin(labels, held), iterations=1)
+    border = np.isin(labels, held)
     if not 0.01 < border.mean() < 0.7 or not _ends_in_a_step(cells, border, sky - dark):
         return None
     full = np.kron(ndimage.binary_dilation(border, iterations=1), np.ones((_CELL, _CELL), np.bool_))
@@ -151,7 +151,7 @@ def dark_border(image: NDArray[Any]) -> NDArray[np.bool_] | None:
     return np.asarray(np.pad(full, pad, mode="edge"))
 
 
-def border_edge(border: NDArray[np.bool_], reach: int = _CELL) -> NDArray[np.bool_]:
+def border_edge(border: NDArray[np.bool_], reach: int = 2 * _CELL) -> NDArray[np.bool_]:
     """Give the strip within `reach` pixels inside and outside of the edge of a border."""
     from scipy import ndimage
 

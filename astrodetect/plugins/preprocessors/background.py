@@ -84,14 +84,13 @@ def still_planes(window: Window, *, box: int | None = None, border: Border = "se
         background, rms = spatial_background(frame, ignored, box=box)
     else:
         background, rms = spatial_background(frame, ignored | outside, box=box)
+        hidden = outside
         if border == "separate":
-            for plane, other in zip(
-                (background, rms), spatial_background(frame, ignored | ~outside, box=box), strict=True
-            ):
+            hidden = border_edge(outside)
+            dark = spatial_background(frame, ignored | ~outside | hidden, box=box)
+            for plane, other in zip((background, rms), dark, strict=True):
                 np.copyto(plane, other, where=outside)
-            window = window.with_mask(border_edge(outside))
-        else:
-            window = window.with_mask(outside)
+        window = window.with_mask(hidden)
     if unseen.any():
         frame[unseen] = background[unseen].astype(frame.dtype)
         window = window.with_mask(unseen)
