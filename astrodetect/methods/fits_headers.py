@@ -109,12 +109,14 @@ def parse_value(raw: str) -> Any:
         return None
     if text in {"T", "F"}:
         return text == "T"
-    for kind in (int, float):
-        try:
-            return kind(text.replace("D", "E").replace("d", "e"))
-        except ValueError:
-            continue
-    return text
+    try:
+        return int(text)
+    except ValueError:
+        pass
+    try:
+        return float(text.replace("D", "E").replace("d", "e"))
+    except ValueError:
+        return text
 
 
 class PixelType(NamedTuple):

@@ -107,14 +107,14 @@ def read_headers(path: Path, hdu: int | str | None = None) -> tuple[ImageFile, H
     try:
         with open(path, "rb", buffering=0) as raw:
             magic = raw.read(2)
-            raw.seek(0)
             opener = OPENERS.get(magic)
+            raw.seek(0)
             stream = cast("BinaryIO", raw if opener is None else opener(raw, "rb"))
             found = _find_image(path, stream, hdu)
             if found is None:
                 return None
             number, offset, header, primary, layout = found
-            values = header.over(primary)
+            values = header if primary is None else header.over(primary)
             whole = _whole_planes(
                 raw, offset, layout, header, packed=opener is not None, gzipped=magic == b"\x1f\x8b"
             )
@@ -155,12 +155,12 @@ def _whole_planes(
     return min(layout.planes, max(0, size - offset) // layout.plane_bytes)
 
 
-_Found = tuple[int, int, Header, Header, ImageLayout]
+_Found = tuple[int, int, Header, Header | None, ImageLayout]
 
 
 def _find_image(path: Path, stream: BinaryIO, hdu: int | str | None) -> _Found | None:
     position = 0
-    primary = Header()
+    primary: Header | None = None
     names: list[str] = []
     for number in range(_MAX_HDUS):
         data = _header_blocks(path, stream, position, first=number == 0)
@@ -168,8 +168,8 @@ def _find_image(path: Path, stream: BinaryIO, hdu: int | str | None) -> _Found |
             break
         header = Header(data)
         position += len(data)
-        primary = header if number == 0 else primary
-        names.append(str(header.get("EXTNAME", "")).strip())
+        if hdu is not None:
+            names.append(str(header.get("EXTNAME", "")).strip())
         if hdu is None or hdu == number or (isinstance(hdu, str) and names[-1].lower() == hdu.lower()):
             layout = image_layout(header)
             if layout is not None:
@@ -177,6 +177,7 @@ def _find_image(path: Path, stream: BinaryIO, hdu: int | str | None) -> _Found |
             if hdu is not None:
                 raise SourceError(f"{path}: HDU {hdu!r} holds no image; choose another with hdu")
         position += -(-data_bytes(header) // BLOCK) * BLOCK
+        primary = primary or header
     if hdu is not None:
         known = ", ".join(name or str(number) for number, name in enumerate(names))
         raise SourceError(f"{path}: has no HDU {hdu!r}; it has {known}")

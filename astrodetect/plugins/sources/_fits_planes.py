@@ -107,10 +107,10 @@ class PlaneReader:
             _scale(layout, stored, out)
         elif pixels.flip:
             # The sign bit is all that differs between stored and true values: copy bits, invert one.
-            bits = out.view(pixels.dtype.str.replace("i", "u"))
-            np.copyto(
-                bits, stored if stored.dtype.kind == "u" else stored.view(stored.dtype.str.replace("i", "u"))
-            )
+            if stored.dtype.kind != "u":
+                stored = stored.view(stored.dtype.str.replace("i", "u"))
+            bits = out.view(f"u{pixels.dtype.itemsize}")
+            np.copyto(bits, stored)
             np.bitwise_xor(bits, bits.dtype.type(pixels.flip), out=bits)
         else:
             np.copyto(out, stored, casting="same_kind")

@@ -192,12 +192,12 @@ def _times(
     stated = frame_rate_card(header)
     if len(ordered) == 1:
         start = ordered[0].time
-        offsets = _offsets(ordered[0].layout.planes, stated)
+        offsets = frame_offsets(ordered[0].layout.planes, stated)
         return stated, start, (0.0 if math.isnan(start) else start) + offsets, []
     known = np.array([image.time for image in ordered])
     n_unknown = int(np.count_nonzero(np.isnan(known)))
     if n_unknown == len(known):
-        return stated, math.nan, _offsets(len(known), stated), ["no file has a time (DATE-OBS)"]
+        return stated, math.nan, frame_offsets(len(known), stated), ["no file has a time (DATE-OBS)"]
     cadence = measure_cadence(known)
     rate = stated if math.isnan(cadence.frame_rate) else cadence.frame_rate
     names = sorted(by_name, key=lambda image: natural_key(image.path.name))
@@ -209,12 +209,12 @@ def _times(
         there = np.isfinite(known)
         known = np.interp(places, places[there], known[there])
     planes = [image.layout.planes for image in ordered]
-    times = np.concatenate([time + _offsets(n, rate) for time, n in zip(known, planes, strict=True)])
+    times = np.concatenate([time + frame_offsets(n, rate) for time, n in zip(known, planes, strict=True)])
     return rate, float(known[0]), times, lines
 
 
-def _offsets(n: int, rate: float) -> NDArray[np.float64]:
-    """Give seconds from the first of `n` frames; NaN after it where the rate is unknown."""
+def frame_offsets(n: int, rate: float) -> NDArray[np.float64]:
+    """Give seconds (n,) from the first of `n` frames; NaN after it where the rate is unknown."""
     offsets = np.arange(n) / rate
     offsets[:1] = 0.0
     return offsets

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -77,8 +77,13 @@ class Fits(FrameSource):
             None of its files can be read; or the one image is absurd, truncated or missing.
         """
         del device
-        self._opened = open_files(recording.file_paths, self.hdu)
-        return self._opened.stream
+        opened = open_files(recording.file_paths, self.hdu)
+        if str(opened.stream.header.get("PROGRAM", "")).lower() == "freeture":
+            note = "written by freeture, whose first row is the bottom one: the source freeture turns it"
+            stream = replace(opened.stream, warnings=(*opened.stream.warnings, note))
+            opened = replace(opened, stream=stream)
+        self._opened = opened
+        return opened.stream
 
     def close(self) -> None:
         """Forget the open recording."""
