@@ -121,9 +121,8 @@ def main() -> None:
             )
             base, one, two = rates["opencv"], rates["one"], rates["two"]
             size = path.stat().st_size / given.frames / 1000
-            print(
-                f"{title:14}{size:10.0f}{base:10.0f}{one:10.0f}{one / base:10.2f}{two:10.0f}{two / base:10.2f}"
-            )
+            cells = f"{base:10.0f}{one:10.0f}{one / base:10.2f}{two:10.0f}{two / base:10.2f}"
+            print(f"{title:14}{size:10.0f}{cells}")
 
 
 if __name__ == "__main__":
