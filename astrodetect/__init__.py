@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from astrodetect.catalogs import Catalog
+    from astrodetect.catalogs.reader import Catalog
     from astrodetect.core.data import Frame, Recording, Stream, Window
     from astrodetect.core.detections import Detections
     from astrodetect.core.errors import AstrodetectError
@@ -37,7 +37,7 @@ _HOMES = {
         "Classifier", "Detector", "FrameSource", "PatchExtractor", "PatchSelector", "Postprocessor",
         "Preprocessor", "RegionScorer",
     ),
-    "catalogs": ("Catalog",),
+    "catalogs.reader": ("Catalog",),
     "pipeline": ("Pipeline",),
 }  # fmt: skip
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
