@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import inspect
+import sys
 import textwrap
+import types
 import typing
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, fields
@@ -60,7 +62,7 @@ def build(cls: type[T], table: Mapping[str, Any], where: str, base: Path, proble
         None if there were mistakes.
     """
     settings = {field.name: field for field in fields(cls) if field.init}  # type: ignore[arg-type]
-    hints = get_type_hints(cls, include_extras=True)
+    hints = _hints(cls)
     before = len(problems)
     values: dict[str, Any] = {}
     for key, value in table.items():
@@ -81,6 +83,18 @@ def build(cls: type[T], table: Mapping[str, Any], where: str, base: Path, proble
     except (ValueError, TypeError) as error:  # what __post_init__ says of settings taken together
         problems.append(f"{where}: {error}")
         return None
+
+
+def _hints(cls: type[Any]) -> dict[str, Any]:
+    """Give the types of the settings alone: other fields may name types that are not imported."""
+    names = {field.name for field in fields(cls) if field.init}
+    hints: dict[str, Any] = {}
+    for base in reversed(cls.__mro__):
+        own = {name: hint for name, hint in inspect.get_annotations(base).items() if name in names}
+        holder = types.SimpleNamespace(__annotations__=own)
+        scope = {**vars(sys.modules[base.__module__]), base.__name__: base}
+        hints.update(get_type_hints(holder, scope, include_extras=True))
+    return hints
 
 
 def _has_default(field: Field[Any]) -> bool:
@@ -192,7 +206,7 @@ def _bound_text(bound: Any) -> str:
 
 def describe(cls: type[Any]) -> list[Setting]:
     """Give the settings of a stage class with their documentation."""
-    hints = get_type_hints(cls, include_extras=True)
+    hints = _hints(cls)
     comments: dict[str, str] = {}
     for base in reversed(cls.__mro__):
         comments.update(_comments(base))
