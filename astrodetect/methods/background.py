@@ -49,8 +49,8 @@ def spatial_background(
 
     Notes
     -----
-    photutils ``Background2D``: sigma-clipped mode per box [1]_, 3 x 3 median filter over boxes,
-    spline interpolation. Images of too few boxes get one value.
+    The boxes are those of photutils' ``Background2D``: sigma-clipped mode [1]_, 3 x 3 median filter
+    over boxes; between them cubic splines. Images of too few boxes get one value.
 
     References
     ----------
@@ -85,13 +85,28 @@ def _on_boxes(
             made = Background2D(
                 values, (side, side), filter_size=(3, 3), mask=ignored, exclude_percentile=80.0
             )
-            background = np.asarray(made.background, dtype=np.float32)
-            rms = np.asarray(made.background_rms, dtype=np.float32)
+            meshes = made.background_mesh, made.background_rms_mesh
         except ValueError:  # every box is mostly masked
             return None
-    if not (np.isfinite(background).all() and np.isfinite(rms).all()):
+    if not all(np.isfinite(mesh).all() for mesh in meshes):
         return None
-    return background, np.maximum(rms, 0)
+    background, rms = (_interpolated(mesh, side, values.shape) for mesh in meshes)
+    return background, np.maximum(rms, np.float32(meshes[1].min()))
+
+
+def _interpolated(mesh: NDArray[Any], side: int, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Interpolate box values by cubic splines, row by column: two small products instead of a zoom.
+
+    Beyond the centres of the outermost boxes their values hold.
+    """
+    from scipy.interpolate import make_interp_spline
+
+    weights = []
+    for n_boxes, extent in zip(mesh.shape, shape, strict=True):
+        centres = (np.arange(n_boxes) + 0.5) * side - 0.5
+        spline = make_interp_spline(centres, np.eye(n_boxes), k=min(3, n_boxes - 1))
+        weights.append(spline(np.clip(np.arange(extent), centres[0], centres[-1])))
+    return np.asarray(weights[0] @ mesh @ weights[1].T, dtype=np.float32)
 
 
 def _one_value(
