@@ -50,9 +50,9 @@ def run(
         raise AstrodetectError(
             f"an FF file holds at most {FF_FRAMES} frames of 8 bits, not {frames} of {settings.bits}"
         )
+    check_room(out, recordings, settings, format)
     specs = plan_night(recordings, settings, sky, seed)
     prepare_folder(out, force=force)
-    check_room(out, recordings, settings, format)
     out.mkdir(parents=True, exist_ok=True)
     head = f"{_MARK}\nrecordings = {recordings}\nformat = {format}\nseed = {seed}\nsky = {sky}\n"
     (out / SETTINGS_FILE).write_text(head + settings.describe() + "\n", encoding="utf-8")

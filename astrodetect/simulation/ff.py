@@ -36,7 +36,7 @@ def reduce_frames(frames: Iterator[Array]) -> dict[str, _Bytes]:
         raise AstrodetectError(f"FF files hold 8 bits per pixel, the frames are {first.dtype}")
     highest = first.copy()
     at = np.zeros(first.shape, dtype=np.uint8)
-    ties = np.ones(first.shape, dtype=np.uint16)
+    ties = np.zeros(first.shape, dtype=np.uint16)
     top = np.zeros((_LEFT_OUT, *first.shape), dtype=np.uint8)
     total = np.zeros(first.shape, dtype=np.uint32)
     squares = np.zeros(first.shape, dtype=np.uint32)
