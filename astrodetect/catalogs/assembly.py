@@ -59,10 +59,13 @@ def fill(file: Any, sources: Sequence[BlockSource], provenance: Mapping[str, str
     chosen = choose(sources)
     schema = join_schemas([source.schema for source in sources])
     lengths = total_lengths(chosen)
-    runs = history_of([source.provenance for source in sources] + [provenance], provenance.get("pipeline", ""))
+    runs = history_of(
+        [source.provenance for source in sources] + [provenance], provenance.get("pipeline", "")
+    )
     write_provenance(file, {**provenance, "history": json.dumps(runs)})
     writers = {
-        table: TableWriter(file.require_group(table), columns, lengths[table]) for table, columns in schema.items()
+        table: TableWriter(file.require_group(table), columns, lengths[table])
+        for table, columns in schema.items()
     }
     for rows in iterate_rows(chosen):
         for table, values in rows.items():

@@ -53,7 +53,9 @@ def clean_row(row: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in row.items():
         if isinstance(value, np.generic):
             value = value.item()  # noqa: PLW2901
-        plain[name] = value if isinstance(value, bool | int | float) else clean_text("" if value is None else value)
+        plain[name] = (
+            value if isinstance(value, bool | int | float) else clean_text("" if value is None else value)
+        )
     return plain
 
 

@@ -107,7 +107,9 @@ def read_column(dataset: Any, rows: Any = ...) -> Any:
 
 def column_of(name: str, dataset: Any) -> Column:
     """Give the description of a stored column."""
-    dtype = "str" if h5py.check_string_dtype(dataset.dtype) is not None else dataset.dtype.newbyteorder("=").name
+    dtype = (
+        "str" if h5py.check_string_dtype(dataset.dtype) is not None else dataset.dtype.newbyteorder("=").name
+    )
     unit, description = (text_of(dataset.attrs.get(key, "")) for key in ("unit", "description"))
     return Column(name, dtype, unit, description)
 
@@ -172,7 +174,9 @@ def not_a_catalog(path: Path, error: OSError) -> AstrodetectError:
     if not os.access(path, os.R_OK):
         return AstrodetectError(f"{path}: may not be read: {os.strerror(13)}")
     if not h5py.is_hdf5(path):
-        return AstrodetectError(f"{path}: exists and is not an astrodetect catalog (no HDF5 file); it is left as it is")
+        return AstrodetectError(
+            f"{path}: exists and is not an astrodetect catalog (no HDF5 file); it is left as it is"
+        )
     return AstrodetectError(f"{path}: damaged HDF5 file ({' '.join(str(error).split())})")
 
 

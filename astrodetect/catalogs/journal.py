@@ -105,12 +105,16 @@ class Journal:
         """
         path = Path(path)
         if not path.parent.is_dir():
-            raise AstrodetectError(f"{path}: the folder {path.parent} does not exist; create it or choose another --out")
+            raise AstrodetectError(
+                f"{path}: the folder {path.parent} does not exist; create it or choose another --out"
+            )
         done = _check_catalog(path, provenance, fresh)
         parts = parts_of(path)
         with _told(path, "cannot be written", 0):
             if parts.exists() and not parts.is_dir():
-                raise AstrodetectError(f"{parts}: is in the way of the journal; move it or choose another --out")
+                raise AstrodetectError(
+                    f"{parts}: is in the way of the journal; move it or choose another --out"
+                )
             existed = parts.is_dir()
             parts.mkdir(exist_ok=True)
             journal = cls(path, Lock(parts / "lock", str(path)))
@@ -301,7 +305,9 @@ def _told(path: Path, what: str, n_done: int) -> Iterator[None]:
     except OSError as error:
         kind = StoppedError if error.errno in _STOPPING or n_done else AstrodetectError
         reason = os.strerror(error.errno) if error.errno else str(error)
-        safe = f"; {n_done} finished recordings are kept, the same command goes on from there" if n_done else ""
+        safe = (
+            f"; {n_done} finished recordings are kept, the same command goes on from there" if n_done else ""
+        )
         raise kind(f"{path}: {what}: {reason}{safe}") from error
 
 

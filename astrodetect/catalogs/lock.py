@@ -54,7 +54,9 @@ class Lock:
             except (BlockingIOError, PermissionError) as error:
                 holder = self._holder()
                 self._file.close()
-                raise AstrodetectError(f"{what}: is being written by {holder}; wait for it or choose another --out") from error
+                raise AstrodetectError(
+                    f"{what}: is being written by {holder}; wait for it or choose another --out"
+                ) from error
             except OSError:  # the file system knows no locks
                 pass
             if self._is_current():

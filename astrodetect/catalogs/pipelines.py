@@ -60,5 +60,7 @@ def pipeline_name(provenance: Mapping[str, str]) -> str:
         flat = dict(_flat(tomllib.loads(provenance.get("pipeline", ""))))
     except tomllib.TOMLDecodeError:
         return "unknown"
-    stages = [json.loads(value) for key, value in flat.items() if key.endswith(".use") and key != "source.use"]
+    stages = [
+        json.loads(value) for key, value in flat.items() if key.endswith(".use") and key != "source.use"
+    ]
     return " + ".join(map(str, stages)) or "unknown"

@@ -164,7 +164,9 @@ class Catalog:
         found = hdf5.table_columns(self._opened(), table)
         for name in names:
             if name not in found:
-                raise AstrodetectError(f"{self.path}: no column {name!r} in /{table}; there are {', '.join(found)}")
+                raise AstrodetectError(
+                    f"{self.path}: no column {name!r} in /{table}; there are {', '.join(found)}"
+                )
         return {name: self._column(found[name], ...) for name in names}
 
     def query(
@@ -231,7 +233,9 @@ class Catalog:
 
     def _opened(self) -> Any:
         if self._file is None:
-            raise AstrodetectError(f"{self.path}: the catalog is closed; ask for the table before, or open it again")
+            raise AstrodetectError(
+                f"{self.path}: the catalog is closed; ask for the table before, or open it again"
+            )
         return self._file
 
     def _filter(self, name: str) -> Any:
@@ -257,7 +261,9 @@ class Catalog:
         found = dict(_ordered(hdf5.table_columns(self._file, name), name))
         for column in columns or ():
             if column not in found:
-                raise AstrodetectError(f"{self.path}: no column {column!r} in /{name}; there are {', '.join(found)}")
+                raise AstrodetectError(
+                    f"{self.path}: no column {column!r} in /{name}; there are {', '.join(found)}"
+                )
         table = QTable()
         for column in columns or found:
             description = hdf5.column_of(column, found[column])
@@ -318,7 +324,9 @@ def unix_seconds(value: Any) -> float:
         try:
             value = datetime.fromisoformat(value)
         except ValueError as error:
-            raise AstrodetectError(f"{value!r} is no time; expected for example 2026-08-12T22:30:00 (UTC)") from error
+            raise AstrodetectError(
+                f"{value!r} is no time; expected for example 2026-08-12T22:30:00 (UTC)"
+            ) from error
     if isinstance(value, datetime):
         return (value.replace(tzinfo=UTC) if value.tzinfo is None else value).timestamp()
     return float(value)

@@ -43,9 +43,17 @@ class Entry(NamedTuple):
 class BlockSource(Protocol):
     """Gives recordings one by one."""
 
-    entries: Sequence[Entry]
-    schema: Schema
-    provenance: Mapping[str, str]
+    @property
+    def entries(self) -> Sequence[Entry]:
+        """Its recordings, in the order in which they were written."""
+
+    @property
+    def schema(self) -> Schema:
+        """The columns of its tables."""
+
+    @property
+    def provenance(self) -> Mapping[str, str]:
+        """How it was made."""
 
     def rows(self, entry: Entry) -> dict[str, Table]:
         """Give the rows of a recording."""
@@ -74,18 +82,14 @@ class Segments:
         self.entries: list[Entry] = []
         self.headers: list[dict[str, Any]] = []
         self.notes: list[str] = []
-        schemas: list[Schema] = []
-        types: dict[str, list[dict[str, Any]]] = {}
+        types: dict[str, dict[str, dict[str, str]]] = {}
         for segment in segment_paths(folder):
             self._read(segment, types)
         declared = [Column(*column) for header in self.headers for column in header.get("columns", ())]
-        for headers in types.values():
-            for header in headers:
-                schemas.append(described(header, declared))
-        self.schema = join_schemas(schemas)
+        self.schema = join_schemas([described(found, declared) for found in types.values()])
         self.provenance: Mapping[str, str] = self.headers[-1]["provenance"] if self.headers else {}
 
-    def _read(self, segment: Path, types: dict[str, list[dict[str, Any]]]) -> None:
+    def _read(self, segment: Path, types: dict[str, dict[str, dict[str, str]]]) -> None:
         with segment.open("rb") as stream:
             for found in blocks.scan(stream):
                 if isinstance(found, str):
@@ -98,9 +102,7 @@ class Segments:
                     continue
                 row = header["recording"]
                 kinds = schema_of_header(header)
-                known = types.setdefault(json.dumps(kinds, sort_keys=True), [])
-                if not known:
-                    known.append(kinds)
+                types.setdefault(json.dumps(kinds, sort_keys=True), kinds)
                 self.entries.append(
                     Entry(
                         int(row["recording_id"]),
@@ -160,7 +162,12 @@ class StoredCatalog:
         self._datasets = {table: hdf5.table_columns(file, table) for table in DECLARED}
         self._buffers: dict[str, tuple[int, int, Table]] = {}
         self.schema = join_schemas(
-            [{table: {name: hdf5.column_of(name, d) for name, d in c.items()} for table, c in self._datasets.items()}]
+            [
+                {
+                    table: {name: hdf5.column_of(name, d) for name, d in c.items()}
+                    for table, c in self._datasets.items()
+                }
+            ]
         )
         try:
             self.entries = self._index()
@@ -217,7 +224,9 @@ class StoredCatalog:
     def rows(self, entry: Entry) -> dict[str, Table]:
         """Give the rows of a recording."""
         try:
-            return {table: self._rows(table, place) for table, place in entry.place.items() if table in DECLARED}
+            return {
+                table: self._rows(table, place) for table, place in entry.place.items() if table in DECLARED
+            }
         except (OSError, RuntimeError, ValueError) as error:
             raise self._damaged(str(error)) from error
 
@@ -274,7 +283,9 @@ def choose(sources: Sequence[BlockSource]) -> list[tuple[BlockSource, Entry]]:
     for source in sources:
         for entry in source.entries:
             place = (entry.root, entry.path)
-            former = entry.recording_id if entry.recording_id in chosen else at.get(place) if entry.root else None
+            former = (
+                entry.recording_id if entry.recording_id in chosen else at.get(place) if entry.root else None
+            )
             if former in chosen:
                 if entry.status == "failed" and chosen[former][1].status != "failed":
                     continue

@@ -44,7 +44,9 @@ def rows_of(block: RecordingBlock) -> dict[str, Table]:
     rows = {"recordings": {name: _single(value) for name, value in row.items()}}
     rows["detections"], rows["tracks"] = _with_ids(block.detections, block.recording_id, "")
     if block.camera is not None:
-        rows["camera/detections"], rows["camera/tracks"] = _with_ids(block.camera, block.recording_id, "camera")
+        rows["camera/detections"], rows["camera/tracks"] = _with_ids(
+            block.camera, block.recording_id, "camera"
+        )
     return rows
 
 
@@ -60,9 +62,13 @@ def _with_ids(detections: Detections, recording_id: int, kind: str) -> tuple[Tab
     n = len(detections)
     columns = dict(detections.columns)
     if "detection_id" not in columns:
-        columns["detection_id"] = np.array([stable_id(recording_id, kind, i) for i in range(n)], dtype=np.int64)
+        columns["detection_id"] = np.array(
+            [stable_id(recording_id, kind, i) for i in range(n)], dtype=np.int64
+        )
     columns["recording_id"] = np.full(n, recording_id, dtype=np.int64)
-    order = np.lexsort([columns[name] for name in ("detection_id", "x_start", "frame_start") if name in columns])
+    order = np.lexsort(
+        [columns[name] for name in ("detection_id", "x_start", "frame_start") if name in columns]
+    )
     rank = np.empty(n, dtype=np.int64)
     rank[order] = np.arange(n)
     table = {name: values[order] for name, values in columns.items()}
@@ -79,7 +85,9 @@ def _with_ids(detections: Detections, recording_id: int, kind: str) -> tuple[Tab
 def block_of(rows: Mapping[str, Table]) -> RecordingBlock:
     """Give the block that `rows_of` made rows of."""
     recording = {name: values[0] for name, values in rows["recordings"].items()}
-    recording = {name: value.item() if isinstance(value, np.generic) else value for name, value in recording.items()}
+    recording = {
+        name: value.item() if isinstance(value, np.generic) else value for name, value in recording.items()
+    }
     summary = json.loads(recording.pop("summary", "") or "{}")
     detections = _without_ids(rows.get("detections", {}), rows.get("tracks", {}))
     found = rows.get("camera/detections", {})
@@ -144,7 +152,9 @@ def join_schemas(schemas: Iterable[Schema]) -> Schema:
     A column that is of different types becomes one that holds both; a unit or description that only
     some give is kept.
     """
-    joined: Schema = {table: {column.name: column for column in declared} for table, declared in DECLARED.items()}
+    joined: Schema = {
+        table: {column.name: column for column in declared} for table, declared in DECLARED.items()
+    }
     extra: Schema = {table: {} for table in DECLARED}
     for schema in schemas:
         for table, columns in schema.items():

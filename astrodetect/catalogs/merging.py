@@ -1,0 +1,91 @@
+"""Join catalogs into one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from astrodetect.catalogs.assembly import assemble
+from astrodetect.catalogs.hdf5 import open_catalog
+from astrodetect.catalogs.journal import parts_of
+from astrodetect.catalogs.pipelines import differences, pipeline_name
+from astrodetect.catalogs.sources import BlockSource, Segments, StoredCatalog, choose
+from astrodetect.core.errors import AstrodetectError, StoppedError
+
+
+def merge(out: Path, paths: Sequence[Path], *, force: bool = False, overwrite: bool = False) -> int:
+    """Write one catalog of all recordings of several, finished or not; each recording once.
+
+    Where several have a recording the last one counts, but a failure never replaces what was read.
+    A column that only some have is filled with missing values. ``/provenance`` keeps every run in
+    ``history``.
+
+    Parameters
+    ----------
+    out : Path
+        The new catalog.
+    paths : sequence of Path
+        The catalogs.
+    force : bool
+        Also if they were made by different pipelines: their probabilities and ``accepted`` then
+        mean different things.
+    overwrite : bool
+        Replace a catalog that is there.
+
+    Returns
+    -------
+    int
+        How many recordings `out` holds.
+
+    Raises
+    ------
+    AstrodetectError
+        `out` exists, a catalog cannot be read, or the pipelines differ.
+    StoppedError
+        `out` cannot be written.
+    """
+    if out.exists():
+        if not overwrite:
+            raise AstrodetectError(f"{out}: exists; choose another name or give --overwrite")
+        open_catalog(out).close()  # anything else is not replaced
+    if parts_of(out).exists():
+        raise AstrodetectError(
+            f"{out}: a run is writing it or was broken off ({parts_of(out).name} is there)"
+        )
+    with ExitStack() as stack:
+        sources: list[BlockSource] = []
+        for path in paths:
+            sources += _sources_of(path, stack)
+        if not force:
+            _same_pipeline(paths, sources)
+        try:
+            assemble(sources, out, sources[-1].provenance, out.with_name(f".{out.name}.tmp"))
+        except OSError as error:
+            raise StoppedError(f"{out}: cannot be written: {error.strerror or error}") from error
+        return len(choose(sources))
+
+
+def _sources_of(path: Path, stack: ExitStack) -> list[BlockSource]:
+    sources: list[BlockSource] = []
+    parts = parts_of(path)
+    if path.exists() or not parts.is_dir():
+        file = open_catalog(path)
+        stack.callback(file.close)
+        sources.append(StoredCatalog(file, str(path)))
+    if parts.is_dir():
+        sources.append(Segments(parts))
+    return sources
+
+
+def _same_pipeline(paths: Sequence[Path], sources: Sequence[BlockSource]) -> None:
+    first = sources[0].provenance
+    for source in sources[1:]:
+        found = differences(first.get("pipeline", ""), source.provenance.get("pipeline", ""))
+        if found:
+            names = f"{pipeline_name(first)} and {pipeline_name(source.provenance)}"
+            catalogs = ", ".join(map(str, paths))
+            raise AstrodetectError(
+                f"{catalogs}: made by different pipelines ({names}: {'; '.join(found[:3])}); "
+                "their probabilities do not compare; --force joins them all the same"
+            )

@@ -1,0 +1,197 @@
+"""What a catalog holds, as text for people."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from astrodetect.catalogs.pipelines import pipeline_name
+from astrodetect.catalogs.reader import Catalog
+
+_SHOWN = (
+    "time_start", "recording_id", "label", "probability", "accepted", "reason", "frame_start", "frame_end",
+    "x_start", "y_start", "x_end", "y_end", "speed", "snr",
+)  # fmt: skip
+_RECORDING = (
+    "recording_id", "path", "time_start", "time_end", "n_frames", "n_windows", "n_candidates", "status",
+    "message",
+)  # fmt: skip
+
+
+def printable(text: str) -> str:
+    r"""Give text that a terminal only shows: control characters become escapes.
+
+    Examples
+    --------
+    >>> printable("a\x1b[31m\nb")
+    'a\\x1b[31m\\nb'
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def overview(
+    catalog: Catalog, *, accepted: bool | None = True, label: str | None = None, all_recordings: bool = False
+) -> Iterator[str]:
+    """Give the lines that say what a catalog holds.
+
+    Parameters
+    ----------
+    catalog : Catalog
+        Open.
+    accepted : bool or None
+        Which detections to list: accepted ones, rejected ones, or all.
+    label : str or None
+        List only these.
+    all_recordings : bool
+        Name also the recordings that were read with warnings.
+    """
+    recordings = catalog.read_columns(_RECORDING, "recordings")
+    detections = catalog.read_columns(_SHOWN)
+    yield from _heading(catalog, recordings)
+    yield from _labels(detections)
+    listed = np.ones(len(detections["label"]), dtype=bool)
+    if accepted is not None:
+        listed &= detections["accepted"] == accepted
+    if label is not None:
+        listed &= np.asarray(detections["label"] == label, dtype=bool)
+    yield ""
+    if listed.any():
+        yield from _detections(detections, np.flatnonzero(listed), recordings, accepted is not True)
+    else:
+        yield _nothing(accepted, label)
+    if not detections["accepted"].any():
+        yield from _why_nothing(detections, recordings)
+    yield from _troubles(recordings, all_recordings)
+
+
+def _heading(catalog: Catalog, recordings: dict[str, Any]) -> Iterator[str]:
+    counts = Counter(recordings["status"].tolist())
+    states = ", ".join(f"{counts[status]} {printable(status)}" for status in sorted(counts))
+    yield f"{printable(str(catalog.path))}: {_count(len(recordings['path']), 'recording')}" + (
+        f" ({states})" if states else ""
+    )
+    if catalog.unfinished:
+        yield "unfinished: a run is writing it or was broken off; the same command takes it up"
+    yield from (f"journal: {printable(note)}" for note in catalog.notes)
+    yield f"pipeline: {printable(pipeline_name(catalog.provenance))}"
+    frames = int(np.maximum(recordings["n_frames"], 0).sum())
+    times = np.concatenate([recordings["time_start"], recordings["time_end"]])
+    times = times[np.isfinite(times)]
+    span = f", {iso(times.min())} to {iso(times.max())} UTC" if len(times) else ", no recording has a time"
+    yield f"frames: {frames}{span}"
+
+
+def _labels(detections: dict[str, Any]) -> Iterator[str]:
+    n, n_accepted = len(detections["label"]), int(detections["accepted"].sum())
+    yield f"detections: {n_accepted} accepted, {n - n_accepted} rejected"
+    if not n:
+        return
+    rows = []
+    for label in sorted(set(detections["label"])):
+        own = detections["accepted"][np.asarray(detections["label"] == label, dtype=bool)]
+        rows.append((printable(label), str(int(own.sum())), str(int((~own).sum()))))
+    yield ""
+    yield from _columns(("label", "accepted", "rejected"), rows)
+
+
+def _detections(
+    detections: dict[str, Any], listed: Any, recordings: dict[str, Any], with_reason: bool
+) -> Iterator[str]:
+    path_of = dict(zip(recordings["recording_id"].tolist(), recordings["path"], strict=True))
+    head = ["time (UTC)", "label", "prob", "frames", "x,y start", "x,y end", "px/frame", "snr"]
+    rows = []
+    for i in listed:
+        row = {name: values[i] for name, values in detections.items()}
+        cells = [
+            iso(row["time_start"]),
+            printable(row["label"]),
+            f"{row['probability']:.2f}",
+            f"{row['frame_start']}-{row['frame_end']}",
+            f"{_number(row['x_start'])},{_number(row['y_start'])}",
+            f"{_number(row['x_end'])},{_number(row['y_end'])}",
+            _number(row["speed"]),
+            _number(row["snr"]),
+        ]
+        if with_reason:
+            cells.append("accepted" if row["accepted"] else printable(row["reason"]))
+        rows.append((*cells, printable(path_of.get(int(row["recording_id"]), "?"))))
+    yield from _columns([*head, *(["outcome"] if with_reason else []), "recording"], rows)
+
+
+def _nothing(accepted: bool | None, label: str | None) -> str:
+    kind = {True: "accepted ", False: "rejected ", None: ""}[accepted]
+    return f"No {kind}detection" + (f" with label {printable(label)}." if label else ".")
+
+
+def _why_nothing(detections: dict[str, Any], recordings: dict[str, Any]) -> Iterator[str]:
+    """Say where everything went."""
+    if len(detections["label"]):
+        reasons = Counter(reason or "no reason given" for reason in detections["reason"])
+        yield f"Why: {_count(len(detections['label']), 'detection')}, all rejected:"
+        yield from (
+            f"  {count} {printable(reason)}" for reason, count in sorted(reasons.items(), key=_by_count)
+        )
+        return
+    windows, candidates = (int(np.maximum(recordings[n], 0).sum()) for n in ("n_windows", "n_candidates"))
+    if not len(recordings["path"]):
+        yield "Why: no recording has been looked at."
+    elif windows == 0:
+        yield "Why: no window could be examined; see the recordings below."
+    else:
+        found = _count(candidates, "candidate")
+        yield f"Why: {_count(windows, 'window')} examined, {found}, none became a detection."
+
+
+def _by_count(item: tuple[str, int]) -> tuple[int, str]:
+    return -item[1], item[0]
+
+
+def _troubles(recordings: dict[str, Any], all_recordings: bool) -> Iterator[str]:
+    states, messages = recordings["status"], recordings["message"]
+    shown = [i for i, status in enumerate(states) if status != "done" or (all_recordings and messages[i])]
+    if shown:
+        yield ""
+        yield "Recordings with trouble:" if not all_recordings else "Recordings with trouble or warnings:"
+    for i in shown:
+        what = printable(messages[i]) or "no message"
+        yield f"  {printable(states[i])}: {printable(recordings['path'][i])}: {what}"
+    warned = sum(bool(message) for status, message in zip(states, messages, strict=True) if status == "done")
+    if warned and not all_recordings:
+        yield ""
+        yield f"{_count(warned, 'recording')} with warnings; --all names them."
+
+
+def _columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Align cells in columns; the last one is as wide as it is."""
+    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head) - 1)]
+    for row in (head, *rows):
+        yield "  ".join(
+            [*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]
+        ).rstrip()
+
+
+def iso(seconds: float) -> str:
+    """Give UTC Unix seconds as ISO text to the millisecond, ``-`` if not known.
+
+    Examples
+    --------
+    >>> iso(0.25), iso(float("nan"))
+    ('1970-01-01T00:00:00.250', '-')
+    """
+    try:
+        moment = datetime.fromtimestamp(round(float(seconds), 3), UTC)
+    except (ValueError, OverflowError, OSError):
+        return "-"
+    return moment.replace(tzinfo=None).isoformat(timespec="milliseconds")
+
+
+def _number(value: float) -> str:
+    return f"{value:.1f}" if np.isfinite(value) else "-"
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
