@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
+from typing import Any
 
 import click
+
+#: Kinds of plugins; `astrodetect.core.stages.KINDS` has the same, and is not imported for ``--help``.
+_KINDS = (
+    "source", "preprocessor", "scorer", "selector", "extractor", "classifier", "detector", "postprocessor",
+)  # fmt: skip
 
 
 @click.group(invoke_without_command=True)
@@ -35,7 +42,7 @@ def show(name: str) -> None:
     from astrodetect.core.stages import kind_of
 
     plugin = registry.find(name)
-    cls = registry.load(name)
+    cls: type[Any] = registry.load(name)
     origin = f" ({plugin.distribution} {plugin.version})" if plugin.distribution else ""
     click.echo(f"{name}: {kind_of(cls)}{origin}")
     summary = (cls.__doc__ or "").strip().split("\n\n")[0]
@@ -49,6 +56,24 @@ def show(name: str) -> None:
         click.echo(f"\n  {setting.name}: {setting.type} ({given})")
         if setting.help:
             click.echo(click.wrap_text(setting.help, 96, "      ", "      "))
+
+
+@plugins.command()
+@click.argument("name")
+@click.option("--kind", type=click.Choice(_KINDS), required=True, help="What the plugin is.")
+@click.option(
+    "--folder", type=click.Path(path_type=Path), default=Path(), help="Where to write it; default: here."
+)
+def new(name: str, kind: str, folder: Path) -> None:
+    """Write a plugin package into the new folder NAME.
+
+    It holds a small stage of the kind that works, its tests and the line that makes astrodetect see it.
+    """
+    from astrodetect.scaffold import write_package
+
+    for path in write_package(name, kind, folder):
+        click.echo(folder / path)
+    click.echo(f"\nnext: cd {folder / name} && pip install -e '.[test]' && pytest", err=True)
 
 
 @plugins.command()

@@ -1,0 +1,94 @@
+"""The files of a new plugin package that are no Python modules."""
+
+from __future__ import annotations
+
+#: How a pipeline file names a stage of each kind.
+TABLES = {
+    "source": "[source]",
+    "preprocessor": "[[preprocess]]",
+    "scorer": "[score]",
+    "selector": "[select]",
+    "extractor": "[extract]",
+    "classifier": "[classify]",
+    "detector": "[detect]",
+    "postprocessor": "[[postprocess]]",
+}
+
+PYPROJECT = """\
+[build-system]
+requires = ["setuptools>=77"]
+build-backend = "setuptools.build_meta"
+
+[project]
+name = "{name}"
+version = "0.1.0"
+description = "A {kind} for astrodetect"
+readme = "README.md"
+requires-python = ">=3.11"
+dependencies = [{requires}]
+
+[project.optional-dependencies]
+test = ["pytest>=8.0"]
+
+[project.entry-points.astrodetect]
+{name} = "{module}:{cls}"
+
+[tool.setuptools]
+packages = ["{module}"]
+
+[tool.setuptools.package-data]
+{module} = ["py.typed"]
+
+[tool.pytest.ini_options]
+testpaths = ["tests"]
+pythonpath = ["."]
+"""
+
+README = """\
+# {name}
+
+A {kind} for astrodetect.
+
+```console
+pip install -e ".[test]"        # makes astrodetect see it
+pytest                          # its tests, and the conformance tests of a {kind}
+astrodetect plugins             # it is listed
+astrodetect plugins show {name}
+astrodetect plugins check {name}
+```
+
+In a pipeline file:
+
+```toml
+{table}
+use = "{name}"
+```
+
+The stage is the class `{cls}` in `{module}/__init__.py`. Its fields are its settings; the comment
+that starts with `#:` above a field is its documentation.
+"""
+
+GITIGNORE = """\
+__pycache__/
+*.egg-info/
+build/
+dist/
+.pytest_cache/
+.venv/
+"""
+
+ENTRY_POINT_TEST = '''\
+"""What pyproject.toml declares is what a pipeline file gets."""
+
+import tomllib
+from pathlib import Path
+
+from {module} import {cls}
+
+
+def test_the_entry_point_names_the_class() -> None:
+    """The line that makes astrodetect see the plugin."""
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
+    target = project["project"]["entry-points"]["astrodetect"]["{name}"]
+    assert target == f"{{{cls}.__module__}}:{{{cls}.__qualname__}}"
+'''
