@@ -40,12 +40,15 @@ class Tally:
         Packets or frames that were skipped.
     last : float or None
         Time stamp of the last frame (s).
+    cut : bool
+        The last packet is not whole.
     fault : str
         Why reading ended before the end of the file.
     """
 
     damaged: int = 0
     last: float | None = None
+    cut: bool = False
     fault: str = ""
 
 
@@ -104,6 +107,8 @@ def _packets(container: InputContainer, stream: VideoStream, tally: Tally) -> It
             return
         if packet.size == 0 and packet.dts is not None:
             continue  # a frame that the recorder dropped; decoding it would flush the decoder
+        if packet.size:
+            tally.cut = packet.is_corrupt
         if packet.is_corrupt:
             tally.damaged += 1
             continue

@@ -104,7 +104,8 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
 
 def _why_unreadable(path: Path, error: Exception) -> str:
     try:
-        head = path.open("rb").read(512)
+        with path.open("rb") as file:
+            head = file.read(512)
     except OSError as fault:
         return fault.strerror or "cannot be read"
     if not head:
@@ -255,8 +256,12 @@ def _stated_frames(stream: VideoStream) -> int:
 
 def _stated_end(container: InputContainer, stream: VideoStream) -> float:
     base = stream.time_base
+    begin = float((stream.start_time or 0) * (base or 0))
+    rate = stream.average_rate
+    if container.format.name == "avi" and stream.frames and rate:
+        return begin + stream.frames / float(rate)  # the duration is that of what is there
     if stream.duration and base:
-        return float(((stream.start_time or 0) + stream.duration) * base)
+        return begin + float(stream.duration * base)
     tag = str(stream.metadata.get("DURATION", ""))
     if tag.count(":") == 2:
         try:
@@ -265,7 +270,7 @@ def _stated_end(container: InputContainer, stream: VideoStream) -> float:
             return float("nan")
         return hours * 3600 + minutes * 60 + seconds
     if container.duration and len(container.streams) == 1:
-        return ((container.start_time or 0) + container.duration) / 1e6
+        return container.duration / 1e6  # FLV counts it from zero, not from the first frame
     return float("nan")
 
 

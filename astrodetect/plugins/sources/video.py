@@ -179,11 +179,9 @@ class Video(FrameSource):
         missing = info.n_frames - count - tally.damaged
         step = 0.0 if math.isnan(info.frame_rate) else 1 / info.frame_rate
         short = tally.last is not None and tally.last + 2.5 * step < info.end
-        if info.n_frames < 0:
-            ends_early = short
-        else:
-            ends_early = missing > 0 and (short or math.isnan(info.end) or tally.last is None)
-        if tally.fault or ends_early:
+        if info.n_frames >= 0:
+            short = missing > 0 and (short or math.isnan(info.end) or tally.last is None)
+        if tally.fault or tally.cut or short:
             promised = f"{info.n_frames} frames" if info.n_frames >= 0 else f"{info.end:.2f} s"
             damaged = f", {tally.damaged} damaged ones skipped" if tally.damaged else ""
             fault = f" ({tally.fault})" if tally.fault else ""
