@@ -1,6 +1,5 @@
 """The frame source `video`: what was written is what is read, with its times."""
 
-import itertools
 import os
 import struct
 from pathlib import Path

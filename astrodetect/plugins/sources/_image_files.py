@@ -185,8 +185,8 @@ def to_luminance(colour: Array) -> Array:
         grey: Array = colour[:, :, :3] @ weights
         return grey
     wide = colour.astype(np.uint64)
-    total = 19595 * wide[:, :, 0] + 38470 * wide[:, :, 1] + 7471 * wide[:, :, 2] + 32768
-    luma: Array = (total >> np.uint64(16)).astype(colour.dtype)
+    total = 299 * wide[:, :, 0] + 587 * wide[:, :, 1] + 114 * wide[:, :, 2] + 500
+    luma: Array = (total // 1000).astype(colour.dtype)
     return luma
 
 
