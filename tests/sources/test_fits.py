@@ -15,6 +15,7 @@ from astropy.io import fits
 from astrodetect.core.data import Recording
 from astrodetect.core.discovery import discover
 from astrodetect.core.errors import SourceError, TruncatedError
+from astrodetect.core.testing import SourceConformance
 from astrodetect.core.windows import opened, ring_windows
 from astrodetect.plugins.sources.fits import Fits
 
@@ -302,6 +303,7 @@ def test_tables_are_neither_recordings_nor_failures(tmp_path):
     fits.PrimaryHDU(np.arange(9.0)).writeto(tmp_path / "spectrum.fits")
     (tmp_path / "t.fits.gz").write_bytes(gzip.compress((tmp_path / "t.fits").read_bytes()))
     assert find(tmp_path) == []
+    assert find(tmp_path, hdu="SCI") == []
     path = "t.fits"
     with pytest.raises(SourceError, match="holds no image"):
         Fits().open(Recording(path, str(tmp_path), (path,), "fits"))
@@ -394,6 +396,16 @@ def test_frames_share_one_buffer(tmp_path):
     with opened(source, recording):
         held = [frame.data for frame in source.frames()]
     assert all(np.shares_memory(a, b) for a, b in itertools.pairwise(held))
+
+
+class TestFitsConforms(SourceConformance):
+    """The tests that every source has to pass."""
+
+    plugin = Fits
+    n_frames = 5
+
+    def write_sample(self, folder):
+        write_sequence(folder, np.arange(5) * 0.1)
 
 
 def test_real_images(real_data):

@@ -125,7 +125,7 @@ def test_cadence_of_jittered_times(rate, n, seed):
     assert cadence.n_repeated == 0
 
 
-@given(st.integers(4, 60), st.data())
+@given(st.integers(8, 60), st.data())
 def test_every_gap_is_counted(n, data):
     lost = data.draw(st.sets(st.integers(1, n - 2), max_size=n // 4))
     kept = np.array([i for i in range(n) if i not in lost])

@@ -12,6 +12,8 @@ from freeture_fixture import freeture_date, header_of, write_avi, write_event, w
 from astrodetect.core.data import Recording
 from astrodetect.core.discovery import discover
 from astrodetect.core.errors import SourceError
+from astrodetect.core.registry import load_sources
+from astrodetect.core.testing import SourceConformance
 from astrodetect.core.windows import opened, ring_windows
 from astrodetect.methods.fits_times import parse_utc
 from astrodetect.plugins.sources.fits import Fits
@@ -364,6 +366,24 @@ def test_other_files_in_an_event_are_left_to_others(tmp_path):
     write_image(event / "mine.fits", make_frames(1)[0], header_of("2019-04-15T20:00:00"))
     found = {recording.path: recording.source for recording in discover([tmp_path], SOURCES)}
     assert found == {event.name: "freeture", f"{event.name}/mine.fits": "fits"}
+
+
+def test_among_all_sources_an_event_is_one_recording(tmp_path):
+    event = write_event(tmp_path, make_frames(), times_of())
+    write_avi(event / "video.avi", np.arange(10 * 32 * 48).reshape(10, 32, 48))
+    sources, failures = load_sources()
+    assert not failures
+    assert only(tmp_path, sources).source == "freeture"
+
+
+class TestFreetureConforms(SourceConformance):
+    """The tests that every source has to pass."""
+
+    plugin = Freeture
+    n_frames = 6
+
+    def write_sample(self, folder):
+        write_event(folder, make_frames(), times_of())
 
 
 def test_fits_warns_of_rows_from_the_bottom(tmp_path):

@@ -128,6 +128,14 @@ def reported_frames(
             source.report(f"{len(failures)} frames could not be read and are left out: {failures[0]}")
 
 
+def _holds_image(path: Path) -> bool:
+    """Tell whether a file without the HDU that is asked for is more than a table, or unreadable."""
+    try:
+        return read_headers(path) is not None
+    except SourceError:
+        return True
+
+
 def _find_in(
     folder: Path, names: list[str], root: Path, hdu: int | str | None, sequence: str
 ) -> Iterator[Recording]:
@@ -137,7 +145,8 @@ def _find_in(
         try:
             found = read_headers(folder / name, hdu)
         except SourceError:
-            broken.append(folder / name)
+            if hdu is None or _holds_image(folder / name):
+                broken.append(folder / name)
             continue
         if found is not None:
             images.append(found[0])
