@@ -45,7 +45,7 @@ def reduce_window(
     ----------
     frames : (T, H, W) array or sequence of T (H, W) arrays
         Frames of one type (integer or floating point) in order of time; views into a ring will do.
-        They are not written to.
+        They are not written to. Half precision counts as float32.
     planes : collection of str
         Any of
 

@@ -54,7 +54,7 @@ def blind_messages(window: Window) -> list[str]:
     messages = []
     if not largest.any():
         messages.append("all pixels are zero")
-    elif window.n_frames > 1 and not window.planes["image"].any():
+    elif window.n_frames > 1 and "image" in window.planes and not window.planes["image"].any():
         messages.append("all frames are the same")
     saturation = window.stream.saturation
     if np.isfinite(saturation) and np.count_nonzero(largest >= saturation) > _NOTEWORTHY * largest.size:

@@ -104,6 +104,8 @@ class NoisePattern(Preprocessor):
         return images
 
     def _siblings(self, this: Recording) -> list[Recording]:
+        if not this.root:
+            return []
         if this.root not in self._archive:
             sources, _ = registry.load_sources()
             self._archive[this.root] = sorted(discover([Path(this.root)], sources))

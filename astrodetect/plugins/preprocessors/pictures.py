@@ -37,9 +37,10 @@ def read_picture(path: Path, what: str, shape: tuple[int, int]) -> NDArray[Any]:
     """
     try:
         data = _read(path)
+    except FileNotFoundError:
+        raise AstrodetectError(f"{path}: no such file; expected the {what}") from None
     except Exception as error:  # Pillow and astropy raise whatever they like
-        reason = "no such file" if isinstance(error, FileNotFoundError) else str(error).splitlines()[0:1]
-        reason = reason if isinstance(reason, str) else "".join(reason) or type(error).__name__
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise AstrodetectError(f"{path}: cannot read the {what}: {reason}") from error
     if data.shape != tuple(shape):
         given = "x".join(map(str, data.shape))
