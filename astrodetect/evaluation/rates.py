@@ -70,4 +70,4 @@ def wilson_interval(hits: int, n: int, z: float = _Z) -> tuple[float, float]:
     scale = 1 + z * z / n
     centre = (fraction + z * z / (2 * n)) / scale
     half = z * math.sqrt(fraction * (1 - fraction) / n + z * z / (4 * n * n)) / scale
-    return max(0.0, centre - half), min(1.0, centre + half)
+    return (centre - half if hits else 0.0), (centre + half if hits < n else 1.0)
