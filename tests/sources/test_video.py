@@ -10,6 +10,7 @@ import pytest
 from video_fixture import SHAPE, noise, ramps, read, write
 
 from astrodetect.core.windows import opened
+from astrodetect.plugins.sources._video_pixels import layout_of, luminance
 from astrodetect.plugins.sources.video import Video
 
 
@@ -137,8 +138,6 @@ def test_lossy_video_gives_its_y_plane_unscaled(
 
 
 def test_limited_range_that_was_not_kept_saturates_at_the_largest_value(tmp_path) -> None:
-    frames = noise(2)
-    frames[0][:] = 255
     path = tmp_path / "a.mkv"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("ffv1", rate=25)
@@ -156,6 +155,43 @@ def test_colour_becomes_rec_601_luminance(tmp_path) -> None:
     _, data, _, _ = read(write(tmp_path / "a.avi", frames, "rawvideo", "bgr24", "bgr24"))
     expected = np.array(frames) @ [0.114, 0.587, 0.299]
     assert np.abs(data - expected).max() <= 1.5
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "dtype", "full_scale", "white"),
+    [
+        ("yuv420p", "plane", "u1", 255, 235),
+        ("nv12", "plane", "u1", 255, 235),
+        ("yuyv422", "plane", "u1", 255, 235),
+        ("gray10le", "plane", "u2", 1023, 940),
+        ("gray12be", "plane", ">u2", 4095, 3760),
+        ("yuv420p10le", "plane", "u2", 1023, 940),
+        ("p010le", "plane", "u2", 1023 * 64, 940 * 64),
+        ("rgb48le", "colour", "u2", 65535, 60160),
+        ("bayer_rggb8", "colour", "u1", 255, 235),
+        ("monow", "colour", "u1", 255, 235),
+        ("pal8", "palette", "u1", 255, 235),
+    ],
+)
+def test_where_the_luminance_of_a_pixel_format_lies(name, kind, dtype, full_scale, white) -> None:
+    layout = layout_of(av.VideoFormat(name, 16, 16))
+    assert (layout.kind, layout.dtype) == (kind, np.dtype(dtype))
+    assert (layout.full_scale, layout.white) == (full_scale, white)
+
+
+def test_packed_yuv_and_bayer_video_are_read(tmp_path) -> None:
+    grey = np.repeat(np.repeat(noise(1, shape=(8, 8))[0], 2, 0), 2, 1)
+    packed = np.full((16, 16, 2), 128, np.uint8)
+    packed[:, :, 0] = grey
+    frame = av.VideoFrame.from_ndarray(packed, format="yuyv422")
+    np.testing.assert_array_equal(luminance(frame, layout_of(frame.format)), grey)
+    flat = av.VideoFrame.from_ndarray(np.full((16, 16), 77, np.uint8), format="bayer_rggb8")
+    assert np.abs(luminance(flat, layout_of(flat.format)).astype(int) - 77).max() <= 2
+
+
+def test_interlaced_video_is_told(tmp_path) -> None:
+    path = write(tmp_path / "a.avi", ramps(3), "mpeg4", "yuv420p", flags="+ilme+ildct")
+    assert "interlaced" in read(path)[0].warnings[0]
 
 
 def test_a_variable_frame_rate_is_kept(tmp_path) -> None:
@@ -201,8 +237,8 @@ def test_a_local_clock_is_told_unless_the_offset_or_the_record_is_known(tmp_path
     assert stream.start == 1594425893
     assert not stream.warnings
     path.with_suffix(".xml").write_text(
-        '<?xml version="1.0"?><ufocapture_record version="215" y="2020" mo="07" d="11" h="01" m="04" s="53.87" '
-        'tz="1" lng="-0.1692" lat="51.6374" alt="86.0" fps="25.000" lid="EastBarnet" sid="NE">'
+        '<?xml version="1.0"?><ufocapture_record version="215" y="2020" mo="07" d="11" h="01" m="04" '
+        's="53.87" tz="1" lng="-0.1692" lat="51.6374" alt="86.0" lid="EastBarnet" sid="NE">'
     )
     stream = read(path)[0]
     assert stream.start == 1594425893.87

@@ -30,7 +30,7 @@ _SLOWEST, _FASTEST = 1.0, 1000.0
 #: Packets and bytes that are looked at before the first frame is read.
 _PEEK_PACKETS, _PEEK_BYTES, _GIVE_UP = 32, 1 << 23, 300
 #: 16-bit grey that AVI files carry under codes unknown to libav.
-_GREY16_CODES = (b"Y16 ", b"Y1\0\x10", b"Y160", b"Y800")
+_GREY16_CODES = (b"Y16 ", b"Y1\0\x10", b"Y160")
 
 # A library's complaints about damaged files belong into the catalog, not on the terminal.
 av.logging.set_level(None)
