@@ -181,7 +181,7 @@ def test_a_turned_picture_is_left_as_it_is_and_that_is_told(tmp_path) -> None:
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "bmp"])
 @pytest.mark.parametrize("kept", [0, 3, 20, 0.5, 0.95])
-def test_truncated_pictures_are_refused_in_one_line(tmp_path, suffix, kept) -> None:
+def test_truncated_pictures_are_refused_in_one_line(tmp_path, suffix, kept, capfd) -> None:
     path = tmp_path / f"a.{suffix}"
     Pillow.fromarray(noise(shape=(*SHAPE, 3))).save(path)
     whole = path.read_bytes()
@@ -190,6 +190,7 @@ def test_truncated_pictures_are_refused_in_one_line(tmp_path, suffix, kept) -> N
         pass
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_what_is_no_picture_and_what_claims_to_be_a_huge_one_is_refused(tmp_path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -193,6 +194,7 @@ def to_luminance(colour: Array) -> Array:
 def _read_tiff(path: Path) -> Still:
     import tifffile
 
+    logging.getLogger("tifffile").addHandler(logging.NullHandler())  # else it writes on the terminal
     told = []
     with tifffile.TiffFile(path) as tiff:
         page = tiff.pages.first
