@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -85,9 +86,18 @@ class Header(Mapping[str, Any]):
 
     def over(self, primary: Header) -> Header:
         """Give this header with what it lacks taken from the primary one."""
-        joined = Header()
-        joined._cards = {**primary._cards, **self._cards}
-        return joined
+        return Header.of({**primary._cards, **self._cards})
+
+    @classmethod
+    def of(cls, cards: dict[str, str]) -> Header:
+        """Make a header from raw values by keyword."""
+        header = cls()
+        header._cards = cards
+        return header
+
+    def raw(self, names: tuple[str, ...]) -> tuple[str | None, ...]:
+        """Give columns 11-80 of some cards; None for those that are absent."""
+        return tuple(map(self._cards.get, names))
 
 
 def parse_value(raw: str) -> Any:
@@ -213,6 +223,14 @@ def is_tiled(header: Header) -> bool:
     return header.get("XTENSION") == "BINTABLE" and header.get("ZIMAGE") is True
 
 
+#: Cards that say how an image is stored.
+_STRUCTURE = (
+    *("XTENSION", "GROUPS", "BZERO", "BSCALE", "BLANK", "ZIMAGE"),
+    *(prefix + name for prefix in ("", "Z") for name in ("BITPIX", "NAXIS")),
+    *(f"{prefix}NAXIS{axis}" for prefix in ("", "Z") for axis in range(1, 10)),
+)
+
+
 def image_layout(header: Header) -> ImageLayout | None:
     """Give how an HDU's image is stored, or None if it holds none of two dimensions.
 
@@ -221,6 +239,12 @@ def image_layout(header: Header) -> ImageLayout | None:
     ValueError
         The image has no pixels, or absurdly many, or a card of the structure is wrong.
     """
+    return _layout_of(header.raw(_STRUCTURE))
+
+
+@lru_cache(maxsize=64)  # the files of a sequence agree in these cards
+def _layout_of(cards: tuple[str | None, ...]) -> ImageLayout | None:
+    header = Header.of({name: raw for name, raw in zip(_STRUCTURE, cards, strict=True) if raw is not None})
     tiled = is_tiled(header)
     if not tiled and (header.get("XTENSION", "IMAGE") != "IMAGE" or header.get("GROUPS") is True):
         return None
