@@ -1,0 +1,51 @@
+"use strict";
+(() => {
+  const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+
+  // Sort by a column: numbers by size, other text by name, what is not known last.
+  const key = (row, column) => {
+    const cell = row.cells[column];
+    return "sort" in cell.dataset ? cell.dataset.sort : cell.textContent;
+  };
+  const compare = (a, b) => {
+    if (a === "" || b === "") return (a === "") - (b === "");
+    return isNaN(a) || isNaN(b) ? a.localeCompare(b) : a - b;
+  };
+  for (const button of all(".sortable th button")) {
+    button.addEventListener("click", () => {
+      const head = button.parentElement;
+      const body = head.closest("table").tBodies[0];
+      const down = head.getAttribute("aria-sort") === "ascending";
+      for (const other of head.parentElement.cells) other.removeAttribute("aria-sort");
+      head.setAttribute("aria-sort", down ? "descending" : "ascending");
+      const rows = [...body.rows].map((row) => [key(row, head.cellIndex), row]);
+      rows.sort(([a], [b]) => {
+        const known = a !== "" && b !== "";
+        return known && down ? compare(b, a) : compare(a, b);
+      });
+      body.append(...rows.map(([, row]) => row));
+    });
+  }
+
+  // Show one label only; a recording without it goes too.
+  const select = document.getElementById("by-label");
+  const filter = () => {
+    const label = select.value;
+    for (const item of all("[data-label]")) {
+      item.classList.toggle("filtered", label !== "" && item.dataset.label !== label);
+    }
+    for (const section of all(".recording")) {
+      section.classList.toggle("filtered", !section.querySelector("tbody tr:not(.filtered)"));
+    }
+    tell();
+  };
+  const tell = () => {
+    const shown = all(".recording").some((section) => section.offsetParent !== null);
+    const none = document.getElementById("none-shown");
+    none.hidden = shown || !document.querySelector(".recording");
+  };
+  select.addEventListener("change", filter);
+  document.querySelector(".controls").addEventListener("input", tell);
+  document.querySelector(".controls").addEventListener("submit", (event) => event.preventDefault());
+  filter();
+})();

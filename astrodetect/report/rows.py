@@ -1,0 +1,189 @@
+"""Detections as rows of a table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from astrodetect.report.drawing import light_curve, track_points
+from astrodetect.report.markup import UNKNOWN, count, number, short, sort_key, text, when
+
+#: Heading of each column, and whether it can be sorted by.
+COLUMNS = (
+    ("No.", True), ("Picture", False), ("Time (UTC)", True), ("Label", True), ("Probability", True),
+    ("Outcome", True), ("Frames", True), ("Speed (px/frame)", True), ("Peak S/N", True),
+    ("Peak (ADU)", True), ("Light curve", False), ("Path (px)", False),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One detection that the page shows.
+
+    Attributes
+    ----------
+    anchor : str
+        Id of its row.
+    name : str
+        Number within its recording: ``3``, or ``C1`` for the camera's own.
+    kind : str
+        ``accepted``, ``rejected`` or ``camera``.
+    row : mapping
+        Its columns.
+    track : mapping of str to (n,) array
+        Its points.
+    thumbnail : (str, int, int) or None
+        File, relative to the page, with width and height.
+    """
+
+    anchor: str
+    name: str
+    kind: str
+    row: Mapping[str, Any]
+    track: Mapping[str, Any] = field(default_factory=dict)
+    thumbnail: tuple[str, int, int] | None = None
+
+    @property
+    def label(self) -> str:
+        """Its class."""
+        return str(self.row["label"])
+
+    @property
+    def box(self) -> tuple[float, float, float, float]:
+        """x_min, y_min, x_max, y_max."""
+        x0, y0, x1, y1 = (float(self.row[name]) for name in ("x_min", "y_min", "x_max", "y_max"))
+        return x0, y0, x1, y1
+
+    def value(self, name: str) -> float:
+        """Give a number, NaN if it is not known."""
+        value = float(self.row.get(name, math.nan))
+        return math.nan if name in {"frame_start", "frame_end", "n_frames"} and value < 0 else value
+
+    def mark(self) -> dict[str, Any]:
+        """Give what `astrodetect.report.drawing.overlay` draws."""
+        return {
+            "kind": self.kind,
+            "label": self.label,
+            "box": self.box,
+            "track": track_points(self.row, self.track),
+        }
+
+
+def table(
+    shown: Sequence[Shown], caption: str, section_of: Mapping[str, tuple[str, str]] | None = None
+) -> str:
+    """Give a table of detections.
+
+    Parameters
+    ----------
+    shown : sequence of Shown
+        Rows in order.
+    caption : str
+        HTML.
+    section_of : mapping of str to (str, str)
+        Anchor and path of the recording by anchor of the detection: adds a column, and the rows link
+        to the detection's own row instead of being it.
+    """
+    columns = list(COLUMNS)
+    if section_of is not None:
+        columns[0] = ("Recording", True)
+    head = "".join(
+        f'<th scope="col"><button type="button">{name}</button></th>'
+        if sortable
+        else f'<th scope="col">{name}</th>'
+        for name, sortable in columns
+    )
+    body = "\n".join(_row(one, columns, section_of) for one in shown)
+    return (
+        '<div class="scroll"><table class="detections sortable">'
+        f"<caption>{caption}</caption><thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>\n"
+    )
+
+
+def _row(
+    one: Shown, columns: Sequence[tuple[str, bool]], section_of: Mapping[str, tuple[str, str]] | None
+) -> str:
+    if section_of is None:
+        first = f'<a href="#m-{one.anchor}" aria-label="No. {one.name}, show in the picture">{one.name}</a>'
+        key, identity = sort_key(_natural(one.name)), f' id="{one.anchor}"'
+    else:
+        _, path = section_of[one.anchor]
+        first = f'<a href="#{one.anchor}">{text(path)}</a>'
+        key, identity = sort_key(path), ""
+    cells = [(key, first), *_cells(one)]
+    inner = "".join(
+        f'<{"th" if i == 0 else "td"}{" scope=row" if i == 0 else ""} data-name="{name}"{key}>{content}'
+        f"</{'th' if i == 0 else 'td'}>"
+        for i, ((name, _), (key, content)) in enumerate(zip(columns, cells, strict=True))
+    )
+    return f'<tr class="{one.kind}" data-label="{text(one.label)}"{identity}>{inner}</tr>'
+
+
+def _natural(name: str) -> float:
+    """Ours in order, then the camera's own."""
+    return 1e6 + float(name[1:]) if name.startswith("C") else float(name)
+
+
+def _cells(one: Shown) -> list[tuple[str, str]]:
+    value = one.value
+    probability = math.nan if one.kind == "camera" else value("probability")
+    return [
+        ("", _thumbnail(one)),
+        (sort_key(value("time_start")), when(value("time_start"))),
+        (sort_key(one.label), text(one.label)),
+        (sort_key(probability), number(probability, 2)),
+        (sort_key(one.kind), _outcome(one)),
+        (sort_key(value("frame_start")), _frames(one)),
+        (sort_key(value("speed")), number(value("speed"), 2)),
+        (sort_key(value("snr")), number(value("snr"))),
+        (sort_key(value("peak")), short(value("peak")) + _saturated(one)),
+        ("", light_curve(one.track)),
+        ("", _path(one)),
+    ]
+
+
+def _thumbnail(one: Shown) -> str:
+    if one.thumbnail is None:
+        return UNKNOWN
+    source, width, height = one.thumbnail
+    said = f"Cut-out around {text(one.label)}, {one.kind}"
+    return f'<img class="thumb" src="{source}" width="{width}" height="{height}" alt="{said}" loading="lazy">'
+
+
+def _outcome(one: Shown) -> str:
+    if one.kind == "camera":
+        return "the camera\u2019s own"
+    if one.kind == "accepted":
+        return "accepted"
+    return "rejected: " + (text(one.row.get("reason", "")) or "no reason given")
+
+
+def _frames(one: Shown) -> str:
+    first, last = one.value("frame_start"), one.value("frame_end")
+    if not (math.isfinite(first) and math.isfinite(last)):
+        return UNKNOWN
+    seen = one.value("n_frames")
+    shown = f"{first:.0f}\u2013{last:.0f}" if last > first else f"{first:.0f}"
+    return shown + (f" <small>({seen:.0f} seen)</small>" if math.isfinite(seen) and seen > 0 else "")
+
+
+def _saturated(one: Shown) -> str:
+    pixels = one.value("n_saturated")
+    return f" <small>{count(int(pixels), 'saturated pixel')}</small>" if pixels > 0 else ""
+
+
+def _path(one: Shown) -> str:
+    ends = [one.value(name) for name in ("x_start", "y_start", "x_end", "y_end")]
+    if not np.isfinite(ends).all():
+        return UNKNOWN
+    x0, y0, x1, y1 = ends
+    path = f"{x0:.1f}, {y0:.1f} \u2192 {x1:.1f}, {y1:.1f}"
+    for name, a, b in (("RA, Dec", "ra", "dec"), ("Az, Alt", "az", "alt")):
+        sky = [one.value(f"{axis}_{end}") for end in ("start", "end") for axis in (a, b)]
+        if np.isfinite(sky).all():
+            path += "<br><small>{} {:.2f}, {:.2f} \u2192 {:.2f}, {:.2f}\u00b0</small>".format(name, *sky)
+    return path

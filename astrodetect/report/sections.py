@@ -1,0 +1,194 @@
+"""One recording as a section of the page: its picture, what is drawn over it, its table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from astrodetect.core.detections import Detections
+from astrodetect.core.results import RecordingBlock
+from astrodetect.report.drawing import overlay
+from astrodetect.report.markup import count, number, text, when
+from astrodetect.report.rows import Shown, table
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A picture as the page shows it.
+
+    Attributes
+    ----------
+    source : str
+        File relative to the page.
+    size : (int, int)
+        Width and height of the file.
+    shape : (int, int)
+        Height and width of a frame.
+    first, last : int
+        Frames of which it is made.
+    note : str
+        What went wrong, or empty.
+    thumbnails : list of (str, int, int) or None
+        Of each detection shown, in their order.
+    """
+
+    source: str
+    size: tuple[int, int]
+    shape: tuple[int, int]
+    first: int
+    last: int
+    note: str = ""
+    thumbnails: list[tuple[str, int, int] | None] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The detections of a recording that the page shows: accepted, rejected, the camera's own."""
+
+    found: Detections
+    kinds: tuple[str, ...]
+    n_left_out: int
+
+    @property
+    def n_accepted(self) -> int:
+        """Number of accepted ones."""
+        return self.kinds.count("accepted")
+
+
+def choose(block: RecordingBlock, most_rejected: int) -> Chosen:
+    """Choose the detections to show: all accepted ones, the most probable rejected ones, the camera's.
+
+    Parameters
+    ----------
+    block : RecordingBlock
+        Of one recording.
+    most_rejected : int
+        Rejected ones beyond this number are left out.
+    """
+    found = block.detections
+    accepted = np.zeros(len(found), dtype=bool)
+    if "accepted" in found:
+        accepted = found["accepted"].astype(bool)
+    rejected = np.flatnonzero(~accepted)
+    ranked = rejected[np.argsort(-found["probability"][rejected], kind="stable")]
+    kept = np.sort(np.concatenate([np.flatnonzero(accepted), ranked[:most_rejected]]))
+    kinds = ["accepted" if accepted[i] else "rejected" for i in kept]
+    parts = [found.take(kept)]
+    if block.camera is not None:
+        parts.append(block.camera)
+        kinds += ["camera"] * len(block.camera)
+    return Chosen(Detections.concatenate(parts), tuple(kinds), len(rejected) - len(ranked[:most_rejected]))
+
+
+def shown_of(chosen: Chosen, anchor: str, drawn: Drawn | None) -> list[Shown]:
+    """Give the detections of a recording as the page shows them."""
+    shown = []
+    numbers = {"camera": 0, "ours": 0}
+    for i, (row, kind) in enumerate(zip(chosen.found, chosen.kinds, strict=True)):
+        whose = "camera" if kind == "camera" else "ours"
+        numbers[whose] += 1
+        name = f"C{numbers[whose]}" if kind == "camera" else str(numbers[whose])
+        thumbnail = drawn.thumbnails[i] if drawn is not None else None
+        shown.append(Shown(f"{anchor}-{name}", name, kind, row, chosen.found.track(i), thumbnail))
+    return shown
+
+
+def section(
+    block: RecordingBlock,
+    anchor: str,
+    chosen: Chosen,
+    shown: Sequence[Shown],
+    drawn: Drawn | None,
+    missing: str,
+) -> str:
+    """Give the section of a recording.
+
+    Parameters
+    ----------
+    block : RecordingBlock
+        What was found in it.
+    anchor : str
+        Id of the section.
+    chosen, shown
+        Its detections.
+    drawn : Drawn or None
+        Its picture.
+    missing : str
+        Why there is none.
+    """
+    state = "accepted" if chosen.n_accepted else "rejected-only"
+    head = (
+        f'<section class="recording {state}" id="{anchor}" aria-labelledby="{anchor}-h">\n'
+        f'<h2 id="{anchor}-h">{text(block.path)}</h2>\n<p class="facts">{_facts(block.recording)}</p>\n'
+    )
+    if block.recording.get("message"):
+        head += f'<p class="warn">{text(block.status)}: {text(block.recording["message"])}</p>\n'
+    picture = _figure(block, shown, drawn) if drawn is not None else f'<p class="warn">{text(missing)}</p>\n'
+    caption = _caption(block, chosen)
+    return f"{head}{picture}{table(shown, caption)}</section>\n"
+
+
+def _facts(row: dict[str, Any]) -> str:
+    facts = [text(row["camera"])] if row.get("camera") else []
+    facts.append(when(row.get("time_start", np.nan)) + " UTC")
+    if facts[-1].startswith("\u2013"):
+        facts[-1] = "no absolute time"
+    facts.append(count(int(row.get("n_frames", 0)), "frame"))
+    if np.isfinite(row.get("frame_rate", np.nan)):
+        facts.append(f"{number(row['frame_rate'], 2)} Hz")
+    if row.get("width", 0) > 0:
+        facts.append(f"{row['width']}\u00d7{row['height']} px")
+    return " \u00b7 ".join([*facts, f"source {text(row.get('source', ''))}"])
+
+
+def _caption(block: RecordingBlock, chosen: Chosen) -> str:
+    n = len(block.detections)
+    caption = f"{chosen.n_accepted} accepted, {n - chosen.n_accepted} rejected"
+    if block.camera is not None and len(block.camera):
+        caption += f", {len(block.camera)} by the camera\u2019s own software (C)"
+    if chosen.n_left_out:
+        caption += f"; {count(chosen.n_left_out, 'rejected detection')} of lower probability left out"
+    return caption
+
+
+def _figure(block: RecordingBlock, shown: Sequence[Shown], drawn: Drawn) -> str:
+    width, height = drawn.size
+    names = "".join(_name(one, drawn.shape) for one in shown)
+    said = (
+        f"Maximum image of {text(block.path)} with {count(len(shown), 'detection')} drawn over it, "
+        "listed in the table below"
+    )
+    note = f' <span class="warn">{text(drawn.note)}</span>' if drawn.note else ""
+    frames = f"frames {drawn.first}\u2013{drawn.last}" if drawn.last > drawn.first else f"frame {drawn.first}"
+    return (
+        f'<figure><div class="sky" style="max-width:{max(width, 640)}px">'
+        f'<img src="{drawn.source}" width="{width}" height="{height}" alt="{said}" loading="lazy">'
+        f"{overlay(drawn.shape, [one.mark() for one in shown])}{names}</div>\n"
+        f"<figcaption>Maximum minus background of {frames}.{note}</figcaption></figure>\n"
+    )
+
+
+def _name(one: Shown, shape: tuple[int, int]) -> str:
+    """Give the name beside a box, inside the picture wherever the box is."""
+    height, width = shape
+    x0, y0, x1, y1 = np.nan_to_num(np.clip(one.box, 0, [width, height, width, height])).tolist()
+    if (x0 + x1) / 2 < width / 2:
+        place = f"left:{100 * x0 / width:.2f}%"
+    else:
+        place = f"right:{100 * (1 - x1 / width):.2f}%"
+    if y0 > height / 12:
+        place += f";bottom:{100 * (1 - y0 / height):.2f}%"
+    elif y1 < height * 11 / 12:
+        place += f";top:{100 * y1 / height:.2f}%"
+    else:
+        place += ";top:0"
+    said = one.name if one.kind == "rejected" else f"{one.name} {text(one.label)}"
+    if one.kind == "accepted":
+        said += f" {number(one.value('probability'), 2)}"
+    return (
+        f'<a class="name {one.kind}" id="m-{one.anchor}" href="#{one.anchor}" style="{place}" '
+        f'data-label="{text(one.label)}" title="{text(one.label)}, {one.kind}">{said}</a>'
+    )
