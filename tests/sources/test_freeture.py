@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import math
 from pathlib import Path
 
@@ -186,6 +187,16 @@ def test_positions_point_at_the_pixel_that_was_lit(tmp_path):
     track = camera.track(0)
     for frame, x, y in zip(track["frame"], track["x"], track["y"], strict=True):
         assert given[frame, int(y), int(x)] == 4000
+
+
+def test_frames_that_lie_there_packed_and_unpacked_count_once(tmp_path):
+    frames = make_frames()
+    event = write_event(tmp_path, frames, times_of())
+    for path in sorted((event / "fits2D").iterdir())[:3]:
+        path.with_name(path.name + ".gz").write_bytes(gzip.compress(path.read_bytes()))
+    stream, given, *_ = read(only(tmp_path))
+    np.testing.assert_array_equal(given, frames)
+    assert not stream.warnings
 
 
 def test_several_positions_in_one_frame_are_one_point(tmp_path):

@@ -78,6 +78,15 @@ def kind_of_file(name: str) -> str | None:
     return next((kind for kind, pattern in _KINDS.items() if pattern.search(name)), None)
 
 
+def without_packed_copies(paths: list[Path]) -> list[Path]:
+    """Leave out ``frame_00.fit.gz`` where ``frame_00.fit`` lies beside it."""
+    kept: dict[Path, Path] = {}
+    for path in sorted(paths, key=lambda path: len(path.name)):
+        plain = path.with_suffix("") if path.suffix.lower() in {".gz", ".bz2", ".fz"} else path
+        kept.setdefault(plain, path)
+    return sorted(kept.values(), key=lambda path: natural_key(path.name))
+
+
 def event_name(folder: Path) -> tuple[str, float] | None:
     """Give station and start (UTC Unix seconds, whole) from ``STATION_YYYYMMDDThhmmss_UT``.
 

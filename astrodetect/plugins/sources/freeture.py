@@ -32,6 +32,7 @@ from astrodetect.plugins.sources._freeture_folders import (
     is_freeture_file,
     kind_of_file,
     points_at_captures,
+    without_packed_copies,
 )
 from astrodetect.plugins.sources._freeture_track import camera_track
 from astrodetect.plugins.sources.fits import reported_frames
@@ -113,11 +114,12 @@ class Freeture(FrameSource):
         SourceError
             It has no frames, or none that can be read.
         """
+        self.close()
         event = Event.of(recording)
         self._positions, warnings = _read_positions(event.files.get("positions", []))
         failures: list[str] = []
         for kind in ("frame", "cube", "avi"):
-            paths = event.files.get(kind)
+            paths = without_packed_copies(event.files.get(kind, []))
             if not paths:
                 continue
             try:
