@@ -26,9 +26,7 @@ from astrodetect.catalogs.tables import join_schemas
 _OWN = frozenset({"recordings", "detections", "tracks", "camera", "patches", "provenance"})
 
 
-def assemble(
-    sources: Sequence[BlockSource], path: Path, provenance: Mapping[str, str], temporary: Path
-) -> None:
+def assemble(sources: Sequence[BlockSource], temporary: Path, provenance: Mapping[str, str]) -> None:
     """Write the catalog of all recordings of some sources.
 
     The same rows in the same order whatever the order in which recordings were finished. In memory
@@ -38,19 +36,17 @@ def assemble(
     ----------
     sources : sequence of BlockSource
         The oldest first.
-    path : Path
-        The catalog.
+    temporary : Path
+        Where it is written; `hdf5.put_in_place` gives it its name.
     provenance : mapping of str to str
         Attributes of ``/provenance``.
-    temporary : Path
-        Where it is written until it is whole.
 
     Raises
     ------
     OSError
-        It cannot be written; what was at `path` is still there.
+        It cannot be written; nothing is left of it.
     """
-    with whole_file(path, temporary) as file:
+    with whole_file(temporary) as file:
         fill(file, sources, provenance)
 
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from astrodetect.core.columns import RECORDING_COLUMNS
 from astrodetect.core.detections import Detections
 from astrodetect.core.results import RecordingBlock
 
@@ -47,16 +49,37 @@ def clean_text(text: object) -> str:
     return plain.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")
 
 
+_ROW_TYPES = {column.name: column.dtype for column in RECORDING_COLUMNS}
+_PYTHON_TYPES: dict[str, Callable[[Any], Any]] = {"int64": int, "float64": float, "str": clean_text}
+
+
 def clean_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Give a row whose values are Python's own types, text cleaned."""
-    plain = {}
+    """Give a row of Python's own types: what is None left out, text cleaned.
+
+    Raises
+    ------
+    ValueError
+        A column of the contract has a value of another type.
+    """
+    plain: dict[str, Any] = {}
     for name, value in row.items():
-        if isinstance(value, np.generic):
-            value = value.item()  # noqa: PLW2901
-        plain[name] = (
-            value if isinstance(value, bool | int | float) else clean_text("" if value is None else value)
-        )
+        if value is None:
+            continue
+        dtype = _ROW_TYPES.get(name)
+        try:
+            plain[name] = _PYTHON_TYPES[dtype](value) if dtype is not None else _plain_value(value)
+            if dtype == "int64":
+                np.int64(plain[name])
+        except (TypeError, ValueError, OverflowError) as error:
+            raise ValueError(f"recordings column {name!r}: {value!r} is no {dtype}") from error
     return plain
+
+
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        value = value.item()
+    whole = isinstance(value, int) and not -(1 << 63) <= value < 1 << 63
+    return value if isinstance(value, bool | int | float) and not whole else clean_text(value)
 
 
 def frame(payload: bytes) -> bytes:
@@ -197,7 +220,7 @@ class _Arrays:
             text[:] = what
             return text
         kind = np.dtype(dtype)
-        count = int(np.prod(what, dtype=np.int64))
+        count = math.prod(what)
         values = np.frombuffer(self.payload, kind, count, self.offset).reshape(what)
         self.offset += values.nbytes + -values.nbytes % 8
         return values
@@ -210,15 +233,31 @@ def header_of(payload: bytes) -> dict[str, Any]:
     return header
 
 
-def decode(payload: bytes) -> RecordingBlock:
-    """Give the block of a payload, as it was given to `encode` (text cleaned, rows counted)."""
+class Parts(NamedTuple):
+    """The arrays of one kind of detections, as they were written."""
+
+    columns: dict[str, Any]
+    tracks: dict[str, Any]
+    cutouts: Any
+
+
+def decode_parts(payload: bytes) -> tuple[dict[str, Any], dict[str, Parts]]:
+    """Give the header of a payload, and its arrays by kind (``detections``, ``camera``), unchecked."""
     (length,) = _LENGTH.unpack_from(payload)
     header = header_of(payload)
     arrays = _Arrays(payload, _LENGTH.size + length)
-    tables = {}
+    parts = {}
     for name, described in header["tables"].items():  # in the order in which they were written
         columns = arrays.columns(described["columns"])
         tracks = arrays.columns(described["tracks"])
-        cutouts = arrays.take(*described["cutouts"][1:]) if "cutouts" in described else None
-        tables[name] = Detections(columns, tracks, cutouts)
+        parts[name] = Parts(
+            columns, tracks, arrays.take(*described["cutouts"][1:]) if "cutouts" in described else None
+        )
+    return header, parts
+
+
+def decode(payload: bytes) -> RecordingBlock:
+    """Give the block of a payload, as it was given to `encode` (text cleaned, rows counted)."""
+    header, parts = decode_parts(payload)
+    tables = {name: Detections(*part) for name, part in parts.items()}
     return RecordingBlock(header["recording"], tables["detections"], tables.get("camera"), header["summary"])

@@ -223,6 +223,9 @@ class _Guarded:
     def flush(self) -> None:
         """Nothing is held back."""
 
+    def close(self) -> None:
+        self._file.close()
+
     def finish(self) -> None:
         """Make it durable, close it, and raise what went wrong."""
         try:
@@ -235,22 +238,20 @@ class _Guarded:
 
 
 @contextmanager
-def whole_file(path: Path, temporary: Path) -> Iterator[Any]:
-    """Write an HDF5 file that appears under its name only when it is whole and on disk.
+def whole_file(path: Path) -> Iterator[Any]:
+    """Write an HDF5 file that is there afterwards only if it is whole and on disk.
 
     Parameters
     ----------
     path : Path
-        The name it gets.
-    temporary : Path
-        Where it is written, in the same file system; gone afterwards.
+        A temporary name; see `put_in_place`.
 
     Raises
     ------
     OSError
-        It cannot be written; `path` is as it was.
+        It cannot be written.
     """
-    guarded = _Guarded(temporary)
+    guarded = _Guarded(path)
     try:
         try:
             with h5py.File(guarded, "w") as file:
@@ -259,11 +260,16 @@ def whole_file(path: Path, temporary: Path) -> Iterator[Any]:
             if guarded.error is None:
                 raise
         guarded.finish()
-        temporary.replace(path)
-        sync_folder(path.parent)
-    finally:
-        guarded._file.close()
-        temporary.unlink(missing_ok=True)
+    except BaseException:
+        guarded.close()
+        path.unlink(missing_ok=True)
+        raise
+
+
+def put_in_place(temporary: Path, path: Path) -> None:
+    """Give a whole file its name, in one step and durably."""
+    temporary.replace(path)
+    sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:

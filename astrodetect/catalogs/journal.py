@@ -27,13 +27,14 @@ from typing import Any, Self
 from astrodetect.catalogs import blocks
 from astrodetect.catalogs.lock import Lock
 from astrodetect.catalogs.sources import BlockSource, Segments, choose, segment_paths
-from astrodetect.catalogs.tables import block_of
+from astrodetect.catalogs.tables import block_of, check_units, stage_columns
 from astrodetect.core.columns import Column
 from astrodetect.core.errors import AstrodetectError, StoppedError
 from astrodetect.core.results import RecordingBlock
 
 #: Blocks that follow each other faster than this are forced to disk together.
 SYNC_SECONDS = 0.01
+_ADVICE = "choose another --out, or --fresh to start over"
 _STOPPING = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.ESTALE}
 
 
@@ -108,7 +109,7 @@ class Journal:
             raise AstrodetectError(
                 f"{path}: the folder {path.parent} does not exist; create it or choose another --out"
             )
-        done = _check_catalog(path, provenance, fresh)
+        done = _check_catalog(path, provenance, columns, fresh)
         parts = parts_of(path)
         with _told(path, "cannot be written", 0):
             if parts.exists() and not parts.is_dir():
@@ -130,15 +131,16 @@ class Journal:
         (self.parts / "assembled.tmp").unlink(missing_ok=True)
         replaces = False
         if fresh:
+            replaces = self.path.exists() or any(h["replaces"] for h in Segments(self.parts).headers)
             self._drop_segments()
             if self.path.exists():
                 self.path.replace(backup_of(self.path))
-                replaces = True
         else:
             held = Segments(self.parts)
             self.notes += held.notes
             for header in held.headers:
                 _compare(f"{self.path} (unfinished)", header["provenance"], provenance)
+            check_units(f"{self.path} (unfinished)", held.schema, stage_columns(columns), _ADVICE)
             for _, entry in choose([held]):
                 self.done[entry.recording_id] = entry.status
         last = segment_paths(self.parts)
@@ -223,14 +225,18 @@ class Journal:
             The disk is full. The journal stays; the next run tries again.
         """
         from astrodetect.catalogs.assembly import assemble
+        from astrodetect.catalogs.hdf5 import put_in_place
 
+        temporary = self.parts / "assembled.tmp"
         with _told(self.path, "cannot be put together", len(self.done)):
             self.sync()
             with self._sources() as (sources, held):
                 self.notes = held.notes
                 replaces = any(header["replaces"] for header in held.headers)
                 if held.entries or not self.path.exists():
-                    assemble(sources, self.path, held.provenance, self.parts / "assembled.tmp")
+                    assemble(sources, temporary, held.provenance)
+            if temporary.exists():
+                put_in_place(temporary, self.path)
             self._give_up(remove=True)
             if replaces:
                 backup_of(self.path).unlink(missing_ok=True)
@@ -270,7 +276,9 @@ class Journal:
         self.close()
 
 
-def _check_catalog(path: Path, provenance: Mapping[str, str], fresh: bool) -> dict[int, str]:
+def _check_catalog(
+    path: Path, provenance: Mapping[str, str], columns: Sequence[Column], fresh: bool
+) -> dict[int, str]:
     """Give the status of the recordings that a finished catalog holds; refuse what is none."""
     if not path.exists():
         return {}
@@ -282,6 +290,7 @@ def _check_catalog(path: Path, provenance: Mapping[str, str], fresh: bool) -> di
             return {}
         stored = StoredCatalog(file, str(path))
         _compare(str(path), stored.provenance, provenance)
+        check_units(str(path), stored.schema, stage_columns(columns), _ADVICE)
         return {entry.recording_id: entry.status for entry in stored.entries}
 
 
@@ -293,7 +302,7 @@ def _compare(where: str, there: Mapping[str, str], now: Mapping[str, str]) -> No
         shown = "; ".join(found[:3]) + (f"; and {len(found) - 3} more" if len(found) > 3 else "")
         raise AstrodetectError(
             f"{where}: made by another pipeline ({pipeline_name(there)}, now {pipeline_name(now)}: {shown}); "
-            "choose another --out, or --fresh to start over"
+            f"{_ADVICE}"
         )
 
 

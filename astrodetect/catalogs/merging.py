@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from astrodetect.catalogs.assembly import assemble
-from astrodetect.catalogs.hdf5 import open_catalog
+from astrodetect.catalogs.hdf5 import open_catalog, put_in_place
 from astrodetect.catalogs.journal import parts_of
 from astrodetect.catalogs.pipelines import differences, pipeline_name
 from astrodetect.catalogs.sources import BlockSource, Segments, StoredCatalog, choose
+from astrodetect.catalogs.tables import check_units, join_schemas
 from astrodetect.core.errors import AstrodetectError, StoppedError
 
 
@@ -41,7 +42,7 @@ def merge(out: Path, paths: Sequence[Path], *, force: bool = False, overwrite: b
     Raises
     ------
     AstrodetectError
-        `out` exists, a catalog cannot be read, or the pipelines differ.
+        `out` exists, a catalog cannot be read, the pipelines differ, or the units of a column.
     StoppedError
         `out` cannot be written.
     """
@@ -59,11 +60,30 @@ def merge(out: Path, paths: Sequence[Path], *, force: bool = False, overwrite: b
             sources += _sources_of(path, stack)
         if not force:
             _same_pipeline(paths, sources)
-        try:
-            assemble(sources, out, sources[-1].provenance, out.with_name(f".{out.name}.tmp"))
-        except OSError as error:
-            raise StoppedError(f"{out}: cannot be written: {error.strerror or error}") from error
-        return len(choose(sources))
+        _same_units(paths, sources)
+        temporary = out.with_name(f".{out.name}.tmp")
+        with _told(out):
+            assemble(sources, temporary, sources[-1].provenance)
+        number = len(choose(sources))
+    with _told(out):
+        put_in_place(temporary, out)
+    return number
+
+
+@contextmanager
+def _told(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoppedError(f"{out}: cannot be written: {error.strerror or error}") from error
+
+
+def _same_units(paths: Sequence[Path], sources: Sequence[BlockSource]) -> None:
+    joined = sources[0].schema
+    for source in sources[1:]:
+        now = {table: columns.values() for table, columns in source.schema.items()}
+        check_units(", ".join(map(str, paths)), joined, now, "they cannot be joined")
+        joined = join_schemas([joined, source.schema])
 
 
 def _sources_of(path: Path, stack: ExitStack) -> list[BlockSource]:

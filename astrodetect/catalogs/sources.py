@@ -24,6 +24,7 @@ from astrodetect.catalogs.tables import (
 )
 from astrodetect.core.columns import Column
 from astrodetect.core.errors import AstrodetectError
+from astrodetect.core.results import RecordingBlock
 
 #: Rows of a finished catalog that are read at once.
 _READ_ROWS = 65536
@@ -114,23 +115,26 @@ class Segments:
                     )
                 )
 
-    def block(self, entry: Entry) -> Any:
-        """Give the `RecordingBlock` of an entry."""
+    def _payload(self, entry: Entry) -> bytes:
         segment, located = entry.place
         with segment.open("rb") as stream:
             stream.seek(located.offset)
-            return blocks.decode(stream.read(located.length))
+            return bytes(stream.read(located.length))
+
+    def block(self, entry: Entry) -> RecordingBlock:
+        """Give a recording as it was appended."""
+        return blocks.decode(self._payload(entry))
 
     def rows(self, entry: Entry) -> dict[str, Table]:
         """Give the rows of a recording."""
-        return rows_of(self.block(entry))
+        return rows_of(*blocks.decode_parts(self._payload(entry)))
 
     def cutouts(self, entry: Entry) -> tuple[Any, Any] | None:
         """Give detection ids and cutouts of a recording, or None."""
         if not entry.lengths.get("patches"):
             return None
-        detections = self.block(entry).detections
-        return detections["detection_id"], detections.cutouts
+        part = blocks.decode_parts(self._payload(entry))[1]["detections"]
+        return part.columns["detection_id"], part.cutouts
 
 
 def segment_paths(folder: Path) -> list[Path]:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from astrodetect.catalogs.blocks import Parts
 from astrodetect.core.columns import DETECTION_COLUMNS, RECORDING_COLUMNS, TRACK_COLUMNS, Column
 from astrodetect.core.data import stable_id
 from astrodetect.core.detections import ROW, Detections, full_column
+from astrodetect.core.errors import AstrodetectError
 from astrodetect.core.results import RecordingBlock
 
 #: Columns of one table by name, all of one length.
@@ -28,6 +31,7 @@ DECLARED: Mapping[str, tuple[Column, ...]] = {
     "camera/detections": DETECTION_COLUMNS,
     "camera/tracks": TRACK_COLUMNS,
 }
+_ROW_TYPES = {bool: "bool", int: "int64", float: "float64", str: "str"}
 #: Optional columns of ``/tracks`` with a meaning of their own.
 OPTIONAL_TRACK_COLUMNS: tuple[Column, ...] = (
     Column("ra", "float64", "deg", "right ascension, ICRS"),
@@ -38,15 +42,14 @@ OPTIONAL_TRACK_COLUMNS: tuple[Column, ...] = (
 )
 
 
-def rows_of(block: RecordingBlock) -> dict[str, Table]:
-    """Give the rows that a recording adds to each table, in the order of the catalog."""
-    row = {**block.recording, "summary": json.dumps(dict(block.summary), sort_keys=True, default=str)}
+def rows_of(header: Mapping[str, Any], parts: Mapping[str, Parts]) -> dict[str, Table]:
+    """Give the rows that a block (`blocks.decode_parts`) adds to each table, in the order of the catalog."""
+    row = {**header["recording"], "summary": json.dumps(header["summary"], sort_keys=True)}
     rows = {"recordings": {name: _single(value) for name, value in row.items()}}
-    rows["detections"], rows["tracks"] = _with_ids(block.detections, block.recording_id, "")
-    if block.camera is not None:
-        rows["camera/detections"], rows["camera/tracks"] = _with_ids(
-            block.camera, block.recording_id, "camera"
-        )
+    recording_id = int(row["recording_id"])
+    for kind, part in parts.items():
+        prefix = "" if kind == "detections" else "camera/"
+        rows[f"{prefix}detections"], rows[f"{prefix}tracks"] = _with_ids(part, recording_id, kind)
     return rows
 
 
@@ -58,9 +61,9 @@ def _single(value: Any) -> NDArray[Any]:
     return np.asarray([value])
 
 
-def _with_ids(detections: Detections, recording_id: int, kind: str) -> tuple[Table, Table]:
-    n = len(detections)
-    columns = dict(detections.columns)
+def _with_ids(part: Parts, recording_id: int, kind: str) -> tuple[Table, Table]:
+    columns = dict(part.columns)
+    n = length_of(columns)
     if "detection_id" not in columns:
         columns["detection_id"] = np.array(
             [stable_id(recording_id, kind, i) for i in range(n)], dtype=np.int64
@@ -72,9 +75,9 @@ def _with_ids(detections: Detections, recording_id: int, kind: str) -> tuple[Tab
     rank = np.empty(n, dtype=np.int64)
     rank[order] = np.arange(n)
     table = {name: values[order] for name, values in columns.items()}
-    tracks = {name: values for name, values in detections.tracks.items() if name != ROW}
-    if detections.tracks:
-        row = detections.tracks[ROW]
+    tracks = {name: values for name, values in part.tracks.items() if name != ROW}
+    if part.tracks:
+        row = part.tracks[ROW]
         frames = tracks.get("frame", np.zeros(len(row)))
         points = np.lexsort([frames, rank[row]])
         tracks["detection_id"] = columns["detection_id"][row]
@@ -83,7 +86,7 @@ def _with_ids(detections: Detections, recording_id: int, kind: str) -> tuple[Tab
 
 
 def block_of(rows: Mapping[str, Table]) -> RecordingBlock:
-    """Give the block that `rows_of` made rows of."""
+    """Give the block that rows (of `rows_of`) belong to."""
     recording = {name: values[0] for name, values in rows["recordings"].items()}
     recording = {
         name: value.item() if isinstance(value, np.generic) else value for name, value in recording.items()
@@ -115,7 +118,7 @@ def schema_of_header(header: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     """Give the types of the columns that a block adds to each table, from its header alone."""
     types: dict[str, dict[str, str]] = {"recordings": {}}
     for name, value in header["recording"].items():
-        types["recordings"][name] = "str" if isinstance(value, str) else str(np.asarray(value).dtype)
+        types["recordings"][name] = _ROW_TYPES[type(value)]
     for kind, described in header["tables"].items():
         prefix = "" if kind == "detections" else "camera/"
         for table, part in (("detections", "columns"), ("tracks", "tracks")):
@@ -142,6 +145,7 @@ def _described_length(described: Sequence[Any]) -> int:
     return len(what) if dtype == "str" else int(what[0])
 
 
+@cache
 def _native(dtype: str) -> str:
     return dtype if dtype == "str" else np.dtype(dtype).newbyteorder("=").name
 
@@ -192,11 +196,57 @@ def conform(table: Mapping[str, Any], columns: Mapping[str, Column], n: int) -> 
 
 def described(types: Mapping[str, Mapping[str, str]], declared: Iterable[Column]) -> Schema:
     """Give columns for bare types, with the units and descriptions that stages declare."""
-    known = {column.name: column for column in (*OPTIONAL_TRACK_COLUMNS, *declared)}
+    stages = stage_columns((*OPTIONAL_TRACK_COLUMNS, *declared))
     schema: Schema = {}
     for table, columns in types.items():
         schema[table] = {}
+        known = {column.name: column for column in stages.get(table, ())}
         for name, dtype in columns.items():
-            base = known.get(name, Column(name, dtype, "", ""))
-            schema[table][name] = base
+            column = known.get(name, Column(name, dtype, "", ""))
+            held = Column(name, dtype, "", "")
+            schema[table][name] = column if _fits(dtype, column.dtype) else _join_columns(column, held)
     return schema
+
+
+def _fits(dtype: str, declared: str) -> bool:
+    """Tell whether values of a type can be stored in a column of the declared one."""
+    if "str" in (dtype, declared):
+        return declared == "str"
+    return np.can_cast(dtype, declared, "same_kind")
+
+
+def check_units(where: str, there: Schema, now: Mapping[str, Iterable[Column]], advice: str) -> None:
+    """Refuse columns that a catalog has in another unit.
+
+    Parameters
+    ----------
+    where : str
+        The catalog, for the message.
+    there : dict
+        Its columns by table.
+    now : mapping of str to iterable of Column
+        What is to be added, by table.
+    advice : str
+        End of the message.
+
+    Raises
+    ------
+    AstrodetectError
+        A column differs.
+    """
+    for table, columns in now.items():
+        for column in columns:
+            known = there.get(table, {}).get(column.name, column)
+            if known.unit and column.unit and known.unit != column.unit:
+                units = f"in {known.unit} there, in {column.unit} now"
+                raise AstrodetectError(f"{where}: /{table}/{column.name} is {units}; {advice}")
+
+
+def stage_columns(columns: Iterable[Column]) -> dict[str, list[Column]]:
+    """Give the columns that stages declare by the tables that they may be in."""
+    listed = list(columns)
+    return {
+        table: [column for column in listed if column.name not in {known.name for known in declared}]
+        for table, declared in DECLARED.items()
+        if table != "recordings"
+    }

@@ -6,14 +6,17 @@ import random
 from pathlib import Path
 
 import numpy as np
+import pytest
 from catalog_samples import PROVENANCE, make_block, make_detections
 
 from astrodetect.catalogs.assembly import in_memory
 from astrodetect.catalogs.checks import verify
 from astrodetect.catalogs.journal import Journal
+from astrodetect.catalogs.merging import merge
 from astrodetect.catalogs.reader import Catalog
 from astrodetect.catalogs.sources import Segments
 from astrodetect.core.columns import Column
+from astrodetect.core.errors import AstrodetectError
 
 
 def test_order_of_recordings_does_not_matter(tmp_path: Path) -> None:
@@ -111,4 +114,43 @@ def test_awkward_text_is_kept_readable(tmp_path: Path) -> None:
     with Catalog(path) as catalog:
         assert catalog.recordings["path"][0] == "caf\u00e9\\udcff.avi"
         assert catalog.recordings["message"][0] == "a\\x00b\nc"
+    assert verify(path) == []
+
+
+def test_another_unit_is_refused_before_anything_is_done(tmp_path: Path) -> None:
+    path = tmp_path / "n.h5"
+    block = make_block(1, detections=make_detections(1, 2, width=np.array([2.5, 3.5])))
+    with Journal.open(path, PROVENANCE, columns=[Column("width", "float32", "pix", "FWHM")]) as journal:
+        journal.append(block)
+    arcsec = Column("width", "float32", "arcsec", "FWHM")
+    for _ in range(2):  # of a journal, of a finished catalog
+        with pytest.raises(AstrodetectError, match="width is in pix there, in arcsec now"):
+            Journal.open(path, PROVENANCE, columns=[arcsec])
+        with Journal.open(path, PROVENANCE) as journal:
+            journal.finish()
+    other = tmp_path / "other.h5"
+    with Journal.open(other, PROVENANCE, columns=[arcsec]) as journal:
+        journal.append(block)
+    with pytest.raises(AstrodetectError, match="cannot be joined"):
+        merge(tmp_path / "m.h5", [path, other])
+
+
+def test_values_that_do_not_fit_what_was_declared_are_kept(tmp_path: Path) -> None:
+    """Nothing that was accepted for the journal may stand in the way of the catalog."""
+    path = tmp_path / "n.h5"
+    kind = Column("kind", "int64", "", "a number")
+    odd = {"n_frames": None, "note": None, "gain": 10**30, "flag": True, "frame_rate": 25}
+    with Journal.open(path, PROVENANCE, columns=[kind]) as journal:
+        journal.append(make_block(0, detections=make_detections(0, 2, kind=["a", "b"]), row=odd))
+        journal.append(make_block(1, detections=make_detections(1, 2, kind=[1.5, 2.5]), row={"gain": 2.5}))
+        journal.append(make_block(2, detections=make_detections(2, 2, kind=[1, 2])))
+        with pytest.raises(ValueError, match="'n_frames': 'many' is no int64"):
+            journal.append(make_block(3, row={"n_frames": "many"}))
+        with pytest.raises(ValueError, match="'n_frames': nan is no int64"):
+            journal.append(make_block(3, row={"n_frames": float("nan")}))
+        journal.finish()
+    with Catalog(path) as catalog:
+        assert sorted(catalog.detections["kind"]) == ["1", "1.5", "2", "2.5", "a", "b"]
+        assert sorted(catalog.recordings["gain"]) == ["", str(10**30), "2.5"]
+        assert sorted(catalog.recordings["n_frames"]) == [-1, 100, 100]
     assert verify(path) == []
