@@ -28,14 +28,18 @@ def evaluate(
 
     An accepted detection with the label is right when its first and its last position lie within 10
     pixels (or a quarter of the length, if that is more) of those of an object, and they have frames in
-    common; one to one. What was found and not accepted is listed apart.
+    common; one to one. What was found and not accepted is listed apart. False alarms are explained by
+    the object that they lie on, with the help of tracks.csv beside the truth file, if there is one.
     """
     from astrodetect.catalogs.reader import Catalog
     from astrodetect.evaluation import evaluate as compare
-    from astrodetect.evaluation import read_truth
+    from astrodetect.evaluation import read_tracks, read_truth
     from astrodetect.evaluation.report import to_dict, to_text
 
     objects = read_truth(truth)
+    tracks = truth.with_name("tracks.csv")
+    if tracks.is_file():
+        objects = read_tracks(tracks, objects)
     with Catalog(catalog) as opened:
         result = compare(
             opened.detections, opened.recordings, objects, labels, ignore_unlisted=ignore_unlisted

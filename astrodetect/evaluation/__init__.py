@@ -3,7 +3,7 @@
 from astrodetect.evaluation.compare import Evaluation, FalseAlarm, Judged, evaluate
 from astrodetect.evaluation.matching import match, separation, tolerance
 from astrodetect.evaluation.rates import Rate, wilson_interval
-from astrodetect.evaluation.truth import TruthObject, read_truth
+from astrodetect.evaluation.truth import TruthObject, read_tracks, read_truth
 
 __all__ = [
     "Evaluation",
@@ -13,6 +13,7 @@ __all__ = [
     "TruthObject",
     "evaluate",
     "match",
+    "read_tracks",
     "read_truth",
     "separation",
     "tolerance",

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from astrodetect.evaluation.matching import frames_overlap, match, tolerance
+from astrodetect.evaluation.matching import NEAR, frames_overlap, match
 from astrodetect.evaluation.rates import Rate
 from astrodetect.evaluation.truth import TruthObject
 
@@ -259,15 +259,26 @@ def explain(
 
 
 def _near(detection: Row, item: TruthObject) -> bool:
-    """Say whether the middle of a detection lies in the box of an object, with the tolerance around it."""
-    x = 0.5 * (float(detection.get("x_min", math.nan)) + float(detection.get("x_max", math.nan)) - 1)
-    y = 0.5 * (float(detection.get("y_min", math.nan)) + float(detection.get("y_max", math.nan)) - 1)
-    if math.isnan(x + y):
-        x = 0.5 * (float(detection.get("x_start", math.nan)) + float(detection.get("x_end", math.nan)))
-        y = 0.5 * (float(detection.get("y_start", math.nan)) + float(detection.get("y_end", math.nan)))
-    margin = tolerance(item.length)
-    in_x = min(item.x_first, item.x_last) - margin <= x <= max(item.x_first, item.x_last) + margin
-    return in_x and min(item.y_first, item.y_last) - margin <= y <= max(item.y_first, item.y_last) + margin
+    """Say whether a detection and an object were within 10 pixels of each other in some frame."""
+    start, end = (float(detection.get(name, math.nan)) for name in ("frame_start", "frame_end"))
+    names = ("x_start", "y_start", "x_end", "y_end")
+    x0, y0, x1, y1 = (float(detection.get(name, math.nan)) for name in names)
+    if math.isnan(x0 + y0 + x1 + y1):
+        left, top, right, bottom = (
+            float(detection.get(n, math.nan)) for n in ("x_min", "y_min", "x_max", "y_max")
+        )
+        x0, y0, x1, y1 = left, top, right - 1, bottom - 1
+    if math.isnan(start + end):
+        start, end = item.frame_first, item.frame_last
+    low, high = max(start, math.floor(item.frame_first)), min(end, math.ceil(item.frame_last))
+    if math.isnan(low + high):
+        return False
+    for frame in np.linspace(low, high, min(200, max(2, int(high - low) + 1))):
+        part = (frame - start) / (end - start) if end > start else 0.5
+        x, y = item.position(float(frame))
+        if math.hypot(x0 + part * (x1 - x0) - x, y0 + part * (y1 - y0) - y) <= NEAR:
+            return True
+    return False
 
 
 def _names(table: Any) -> set[str]:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from astrodetect.core.errors import AstrodetectError
 
@@ -41,6 +44,8 @@ class TruthObject:
         As in the catalog; `speed` is taken from the ends where it is not given.
     line : int
         Line of the file.
+    track : tuple of (frame, x, y)
+        Where it was in each frame, if that is known; for the explanation of false alarms.
     """
 
     path: str
@@ -57,6 +62,7 @@ class TruthObject:
     peak_magnitude: float = NAN
     speed: float = NAN
     line: int = 0
+    track: tuple[tuple[float, float, float], ...] = ()
 
     @property
     def ends(self) -> tuple[float, float, float, float]:
@@ -67,6 +73,20 @@ class TruthObject:
     def length(self) -> float:
         """Distance between the ends, in pixels."""
         return math.hypot(self.x_last - self.x_first, self.y_last - self.y_first)
+
+    def position(self, frame: float) -> tuple[float, float]:
+        """Give where it was: from the track, or on the straight line between the ends.
+
+        Parameters
+        ----------
+        frame : float
+            Before the first and after the last, it stays where it was then.
+        """
+        frames, x, y = zip(*self.track, strict=True) if self.track else ((), (), ())
+        if not frames:
+            frames = (self.frame_first, self.frame_last)
+            x, y = (self.x_first, self.x_last), (self.y_first, self.y_last)
+        return float(np.interp(frame, frames, x)), float(np.interp(frame, frames, y))
 
     @property
     def has_ends(self) -> bool:
@@ -120,6 +140,30 @@ def _clip(start: float, end: float, size: int, low: float, high: float) -> tuple
     return max(low, enters), min(high, leaves)
 
 
+def read_tracks(path: Path | str, truth: Sequence[TruthObject]) -> list[TruthObject]:
+    """Give objects with their tracks.
+
+    Parameters
+    ----------
+    path : path
+        CSV with ``path, object, frame, x, y``, such as ``tracks.csv`` of a simulation.
+    truth : sequence of TruthObject
+        Objects, found by path and name.
+
+    Raises
+    ------
+    AstrodetectError
+        As `read_truth`.
+    """
+    path = Path(path)
+    tracks: dict[tuple[str, str], list[tuple[float, float, float]]] = {}
+    for line, where, row in _rows(path):
+        frame, x, y = (_number(row, name, path, line) for name in ("frame", "x", "y"))
+        if math.isfinite(frame + x + y):
+            tracks.setdefault((where, (row.get("object") or "").strip()), []).append((frame, x, y))
+    return [replace(item, track=tuple(sorted(tracks.get((item.path, item.object), ())))) for item in truth]
+
+
 def read_truth(path: Path | str) -> list[TruthObject]:
     """Read a truth file.
 
@@ -135,18 +179,29 @@ def read_truth(path: Path | str) -> list[TruthObject]:
         The file cannot be read, has no such column, or a value is no number; file and line are named.
     """
     path = Path(path)
+    return [_object(row, where, path, line) for line, where, row in _rows(path)]
+
+
+def _rows(path: Path) -> Iterator[tuple[int, str, Mapping[str, str | None]]]:
+    """Give line, path of the recording and columns of each row of a file."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file, skipinitialspace=True)
-            names = [name.strip() for name in reader.fieldnames or []]
-            reader.fieldnames = names
+            reader.fieldnames = names = [name.strip() for name in reader.fieldnames or []]
             key = next((name for name in _PATH_NAMES if name in names), None)
             if key is None:
                 raise AstrodetectError(
                     f"{path}: has no column 'path' (or 'file'); expected a CSV file whose first line names "
                     "path, object, label, frame_first, frame_last, x_first, y_first, x_last, y_last"
                 )
-            return [_object(row, key, path, reader.line_num) for row in reader]
+            for row in reader:
+                where = (row.get(key) or "").strip().replace("\\", "/").removeprefix("./").rstrip("/")
+                if not where:
+                    raise AstrodetectError(
+                        f"{path}, line {reader.line_num}: column {key!r} is empty; "
+                        "expected the path of a recording"
+                    )
+                yield reader.line_num, where, row
     except OSError as error:
         raise AstrodetectError(
             f"{path}: cannot be read: {error.strerror}; expected a truth file (CSV)"
@@ -155,13 +210,8 @@ def read_truth(path: Path | str) -> list[TruthObject]:
         raise AstrodetectError(f"{path}: is not a CSV file: {error}") from None
 
 
-def _object(row: Mapping[str, str | None], key: str, path: Path, line: int) -> TruthObject:
-    where = (row.get(key) or "").strip().replace("\\", "/").removeprefix("./").rstrip("/")
-    if not where:
-        raise AstrodetectError(
-            f"{path}, line {line}: column {key!r} is empty; expected the path of a recording"
-        )
-    numbers = {name: _number(row, name, path, line) for name in (*_FRAMES, *_NUMBERS)}
+def _object(row: Mapping[str, str | None], where: str, path: Path, line: int) -> TruthObject:
+    numbers: dict[str, Any] = {name: _number(row, name, path, line) for name in (*_FRAMES, *_NUMBERS)}
     first, last = numbers["frame_first"], numbers["frame_last"]
     if last < first:
         raise AstrodetectError(f"{path}, line {line}: frame_last {last:g} comes before frame_first {first:g}")

@@ -12,7 +12,7 @@ how bright; a camera turns light into pixels; `write_frames` writes them in any 
 """
 
 from astrodetect.simulation.night import RecordingSpec, plan_night, simulate_night, simulate_recording
-from astrodetect.simulation.psf import add_points, add_streak
+from astrodetect.simulation.psf import add_points, add_streak, streak_flux
 from astrodetect.simulation.scene import Scene
 from astrodetect.simulation.settings import Settings
 from astrodetect.simulation.sources import MovingSource
@@ -32,5 +32,6 @@ __all__ = [
     "plan_night",
     "simulate_night",
     "simulate_recording",
+    "streak_flux",
     "write_frames",
 ]

@@ -64,9 +64,13 @@ def run(
         meteors = sum(len(spec.meteors) for spec in specs)
         megabytes = sum(path.stat().st_size for path in out.rglob("*") if path.is_file()) / 1e6
         sys.stdout.write(
-            f"{out}: {recordings} recordings ({format}, {frames} frames of {shape[0]}x{shape[1]}), "
-            f"{meteors} meteors, {megabytes:.0f} MB; truth in {out / 'truth.csv'}\n"
+            f"{out}: {_count(recordings, 'recording')} ({format}, {frames} frames of {shape[0]}x{shape[1]}), "
+            f"{_count(meteors, 'meteor')}, {megabytes:.0f} MB; truth in {out / 'truth.csv'}\n"
         )
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
 def _bar(total: int, quiet: bool) -> Any:

@@ -57,6 +57,18 @@ def _even(value: float) -> int:
     return 2 * int(value // 2)
 
 
+_OPTICS: tuple[tuple[str, Any, str], ...] = (
+    ("FOCAL", 1.55, "[mm]"),
+    ("APERTURE", 2.0, "f-number"),
+    ("SITELONG", 7.76, "[deg] east"),
+    ("SITELAT", 45.04, "[deg] north"),
+    ("SITEELEV", 620.0, "[m]"),
+    ("XPIXEL", 3.75, "[um]"),
+    ("YPIXEL", 3.75, "[um]"),
+    ("GAINDB", 400, "gain setting"),
+)
+
+
 def _cards(job: Job, written: str) -> list[tuple[str, Any, str]]:
     exposure = round(1 / job.frame_rate, 6)
     return [
@@ -72,14 +84,7 @@ def _cards(job: Job, written: str) -> list[tuple[str, Any, str]]:
         ("OBSERVER", "astrodetect", ""),
         ("INSTRUME", "SIMULATED-CAM", ""),
         ("CAMERA", "simulated", ""),
-        ("FOCAL", 1.55, "[mm]"),
-        ("APERTURE", 2.0, "f-number"),
-        ("SITELONG", 7.76, "[deg] east"),
-        ("SITELAT", 45.04, "[deg] north"),
-        ("SITEELEV", 620.0, "[m]"),
-        ("XPIXEL", 3.75, "[um]"),
-        ("YPIXEL", 3.75, "[um]"),
-        ("GAINDB", 400, "gain setting"),
+        *_OPTICS,
         ("SATURATE", (1 << job.bits) - 1, "[adu]"),
         ("PROGRAM", "FreeTure", ""),
         ("CREATOR", "", ""),

@@ -137,8 +137,8 @@ def _make_twilight(rng: Generator, settings: Settings) -> Glow:
     sun_x = rng.uniform(0, width)
     light = log_uniform(rng, (150.0, 900.0)) * np.exp(-(1 - y / height) * rng.uniform(1, 3))
     light = light * (0.6 + 0.4 * np.exp(-(((x - sun_x) / (0.5 * width)) ** 2)))
-    # Brighter or darker by up to 15 % in a second, which is fast for dusk and common for dawn in haze.
-    ramp = rng.choice([-1.0, 1.0]) * log_uniform(rng, (0.005, 0.15)) / settings.frame_rate
+    # Brighter or darker by 0.2 to 3 % in a second; nautical dusk has about 1 %.
+    ramp = rng.choice([-1.0, 1.0]) * log_uniform(rng, (0.002, 0.03)) / settings.frame_rate
     ramp = max(ramp, -0.8 / settings.frames)
     return Glow(np.asarray(light, dtype=np.float32), float(ramp))
 

@@ -79,6 +79,30 @@ def add_streak(
     add_points(image, x, y, np.full(n, flux / n), fwhm)
 
 
+def streak_flux(snr: float, length: float, fwhm: float, noise: float) -> float:
+    """Give the flux of an even streak for a signal-to-noise in an aperture of 2 FWHM diameter on its middle.
+
+    Parameters
+    ----------
+    snr : float
+        Signal-to-noise.
+    length : float
+        Distance of the ends, in pixels.
+    fwhm : float
+        Full width at half maximum across, in pixels.
+    noise : float
+        Spread of one pixel of the background.
+
+    Returns
+    -------
+    float
+        Sum over the whole streak, for `add_streak`.
+    """
+    along = (np.arange(501) / 500 - 0.5) * length
+    caught = float(aperture_fraction(along, fwhm).mean())
+    return snr * noise * math.sqrt(math.pi) * fwhm / caught
+
+
 def aperture_fraction(distance: ArrayLike, fwhm: float) -> FloatArray:
     """Give the fraction of a source's flux within one FWHM of a place.
 

@@ -18,7 +18,15 @@ from astrodetect.cli.evaluate import evaluate as command
 from astrodetect.core.detections import Detections
 from astrodetect.core.errors import AstrodetectError
 from astrodetect.core.results import RecordingBlock
-from astrodetect.evaluation import TruthObject, evaluate, match, read_truth, separation, wilson_interval
+from astrodetect.evaluation import (
+    TruthObject,
+    evaluate,
+    match,
+    read_tracks,
+    read_truth,
+    separation,
+    wilson_interval,
+)
 from astrodetect.evaluation.report import to_dict, to_text
 
 Ends = tuple[float, float, float, float]
@@ -331,3 +339,20 @@ def test_command_compares_a_catalog_with_a_truth_file(tmp_path: Path, finish: bo
     assert json.loads(plain.stdout)["recall"] == {
         "hits": 0, "n": 1, "value": 0.0, "low": 0.0, "high": pytest.approx(0.793, abs=1e-3),
     }  # fmt: skip
+
+
+def test_a_false_alarm_is_explained_by_where_an_object_was_at_the_time(tmp_path: Path) -> None:
+    # It flies a corner, from (0, 0) by way of (100, 0) to (100, 100), a pixel in each frame.
+    insect = thing(ends=(0, 0, 100, 100), frames=(0, 200), label="insect", object="i", peak_snr=20.0)
+    points = [(frame, min(frame, 100), max(0, frame - 100)) for frame in range(201)]
+    tracks = tmp_path / "tracks.csv"
+    tracks.write_text("path,object,frame,x,y\n" + "".join(f"a,i,{f},{x},{y}\n" for f, x, y in points))
+    (with_track,) = read_tracks(tracks, [insect])
+    recordings = {**RECORDINGS, "n_frames": [300] * 3}
+    at_corner = table([found((90, 2, 98, 2), frames=(92, 100))])
+    too_late = table([found((90, 2, 98, 2), frames=(150, 160))])
+    for rows, truth, expected in (
+        (at_corner, with_track, "insect"), (at_corner, insect, "nothing"), (too_late, with_track, "nothing"),
+    ):  # fmt: skip
+        (alarm,) = evaluate(rows, recordings, [truth]).false_alarms
+        assert alarm.explanation == expected

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from astrodetect.simulation import add_points, add_streak
+from astrodetect.simulation import add_points, add_streak, streak_flux
 from astrodetect.simulation.psf import aperture_fraction
 
 
@@ -57,3 +57,15 @@ def test_a_streak_is_even_along_its_length() -> None:
     add_streak(image, (20.0, 30.0), (80.0, 30.0), 600.0, 2.0)
     assert image.sum() == pytest.approx(600.0, rel=1e-3)
     np.testing.assert_allclose(image.sum(axis=0)[26:75], 10.0, rtol=2e-3)
+
+
+@pytest.mark.parametrize("length", [0.0, 3.0, 40.0])
+def test_a_streak_has_the_signal_to_noise_asked_for(length: float) -> None:
+    fwhm, noise = 3.0, 7.0
+    image = np.zeros((61, 101))
+    add_streak(
+        image, (50 - length / 2, 30.0), (50 + length / 2, 30.0), streak_flux(8.0, length, fwhm, noise), fwhm
+    )
+    rows, columns = np.indices(image.shape)
+    inside = np.hypot(rows - 30, columns - 50) <= fwhm
+    assert image[inside].sum() / (noise * np.sqrt(np.pi * fwhm**2)) == pytest.approx(8.0, rel=0.05)

@@ -177,7 +177,7 @@ def test_command_writes_recordings_truth_and_settings(tmp_path: Path) -> None:
     out = tmp_path / "night"
     result = run(out, *SMALL)
     assert result.exit_code == 0, result.output
-    assert "2 recordings (freeture, 10 frames of 48x64), 1 meteors" in result.stdout
+    assert "2 recordings (freeture, 10 frames of 48x64), 1 meteor," in result.stdout
     assert len(list(out.rglob("*.fit"))) == 20
     assert "meteor_snr = (3.0, 50.0)" in (out / "settings.txt").read_text()
     assert {row["path"] for row in read_rows(out / "truth.csv")} == {
