@@ -71,6 +71,7 @@ class Journal:
         self._size = 0
         self._synced = 0.0
         self._unsynced = False
+        self._keep = False
 
     @classmethod
     def open(
@@ -109,6 +110,7 @@ class Journal:
             raise AstrodetectError(
                 f"{path}: the folder {path.parent} does not exist; create it or choose another --out"
             )
+        before = identity(path)
         done = _check_catalog(path, provenance, columns, fresh)
         parts = parts_of(path)
         with _told(path, "cannot be written", 0):
@@ -120,6 +122,8 @@ class Journal:
             parts.mkdir(exist_ok=True)
             journal = cls(path, Lock(parts / "lock", str(path)))
             try:
+                if identity(path) != before:  # another process has just finished it
+                    done = _check_catalog(path, provenance, columns, fresh)
                 journal.done.update(done)
                 journal._start(provenance, fresh, columns)
             except BaseException:
@@ -133,8 +137,6 @@ class Journal:
         if fresh:
             replaces = self.path.exists() or any(h["replaces"] for h in Segments(self.parts).headers)
             self._drop_segments()
-            if self.path.exists():
-                self.path.replace(backup_of(self.path))
         else:
             held = Segments(self.parts)
             self.notes += held.notes
@@ -144,12 +146,15 @@ class Journal:
             for _, entry in choose([held]):
                 self.done[entry.recording_id] = entry.status
         last = segment_paths(self.parts)
-        number = int(last[-1].name[:4]) + 1 if last else 1
+        number = int(last[-1].stem) + 1 if last else 1
         self._file = (self.parts / f"{number:04d}.journal").open("xb", buffering=0)
         header = {"provenance": dict(provenance), "columns": [list(c) for c in columns], "replaces": replaces}
         text = json.dumps(header).encode("ascii")
         self._write(blocks.frame(len(text).to_bytes(8, "little") + text))
         self.sync()
+        if fresh and self.path.exists():
+            self.path.replace(backup_of(self.path))
+        self._keep = replaces
         _sync_folder(self.parts)
         _sync_folder(self.path.parent)
 
@@ -170,6 +175,7 @@ class Journal:
             self._write(data)
             if time.monotonic() - self._synced >= SYNC_SECONDS:
                 self.sync()
+        self._keep = True
         self.done[block.recording_id] = block.status
 
     def _write(self, data: bytes) -> None:
@@ -259,8 +265,16 @@ class Journal:
                 self.parts.rmdir()
 
     def close(self) -> None:
-        """Force everything to disk and let other processes have it. The journal stays."""
-        if self._file is not None:
+        """Force everything to disk and let other processes have it.
+
+        The journal stays; of a run that finished nothing, nothing stays.
+        """
+        if self._file is not None and not self._keep:
+            self._file.close()
+            segment_paths(self.parts)[-1].unlink()
+            self._file = None
+            self._give_up(remove=not segment_paths(self.parts))
+        elif self._file is not None:
             try:
                 with _told(self.path, "cannot be written", len(self.done)):
                     self.sync()
@@ -274,6 +288,15 @@ class Journal:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def identity(path: Path) -> tuple[int, int] | None:
+    """Give what changes when a catalog is replaced; None if there is none."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_ino, status.st_mtime_ns
 
 
 def _check_catalog(

@@ -12,7 +12,7 @@ import numpy as np
 
 from astrodetect.catalogs import hdf5
 from astrodetect.catalogs.assembly import in_memory
-from astrodetect.catalogs.journal import parts_of
+from astrodetect.catalogs.journal import identity, parts_of
 from astrodetect.catalogs.sources import BlockSource, Segments, StoredCatalog
 from astrodetect.catalogs.tables import block_of
 from astrodetect.core.columns import Column
@@ -67,7 +67,7 @@ class Catalog:
     def _open(self) -> Any:
         parts = parts_of(self.path)
         for _ in range(_ATTEMPTS):
-            before = _identity(self.path)
+            before = identity(self.path)
             if not parts.is_dir():
                 if before is None and parts.is_dir():
                     continue  # a job has just begun
@@ -77,7 +77,7 @@ class Catalog:
                 file = self._join(parts)
             except FileNotFoundError:
                 continue  # the job has just finished
-            if _identity(self.path) == before:
+            if identity(self.path) == before:
                 return file
             file.close()
         raise AstrodetectError(f"{self.path}: changed again and again while it was read; try again")
@@ -270,14 +270,6 @@ class Catalog:
             table[column] = _with_unit(self._column(found[column], rows), description)
             table[column].info.description = description.description
         return table
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        return None
-    return status.st_ino, status.st_mtime_ns
 
 
 def _ordered(found: Mapping[str, Any], table: str) -> list[tuple[str, Any]]:

@@ -139,7 +139,8 @@ class Segments:
 
 def segment_paths(folder: Path) -> list[Path]:
     """Give the segments of a journal in the order in which they were written."""
-    return sorted(folder.glob("[0-9][0-9][0-9][0-9].journal"))
+    found = [path for path in folder.glob("*.journal") if path.stem.isdecimal()]
+    return sorted(found, key=lambda path: int(path.stem))
 
 
 class StoredCatalog:

@@ -287,12 +287,23 @@ def test_another_pipeline_is_refused_with_both_named(tmp_path: Path) -> None:
     assert path.read_bytes() == before
     assert not parts_of(path).exists()
     path.unlink()
-    with Journal.open(path, PROVENANCE):
-        pass
+    with Journal.open(path, PROVENANCE) as journal:
+        journal.append(make_block(0))
     with pytest.raises(AstrodetectError, match=r"unfinished.*another pipeline"):
         Journal.open(path, other)
     same = {**PROVENANCE, "pipeline": '[source]\npath = "elsewhere"\n# a comment\n' + PIPELINE}
     Journal.open(path, same).close()
+
+
+def test_a_run_that_finished_nothing_leaves_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "n.h5"
+    Journal.open(path, PROVENANCE).close()
+    assert list(tmp_path.iterdir()) == []
+    with Journal.open(path, PROVENANCE) as journal:
+        journal.append(make_block(0))
+    Journal.open(path, PROVENANCE).close()
+    assert [entry.name for entry in parts_of(path).iterdir()] == ["0001.journal"]
+    assert ids_in(path) == {make_id(0)}
 
 
 @pytest.mark.parametrize("kind", ["text", "hdf5", "folder", "empty"])
