@@ -48,6 +48,19 @@ def test_a_file_cut_within_its_last_frame_is_truncated(tmp_path) -> None:
     assert read_damaged(path)[0] == 19
 
 
+def test_a_header_that_counts_too_few_frames_is_not_believed(tmp_path) -> None:
+    path = write(tmp_path / "a.avi", noise(20))
+    content = bytearray(path.read_bytes())
+    place = content.find(b"strh") + 8 + 32
+    assert struct.unpack_from("<I", content, place)[0] == 20
+    content[place : place + 4] = struct.pack("<I", 1)
+    path.write_bytes(content)
+    stream, data, _, _ = read(path)
+    assert len(data) == 20
+    assert stream.n_frames == -1
+    assert "holds more" in stream.warnings[0]
+
+
 def test_a_truncated_mkv_is_noticed_by_its_duration(tmp_path) -> None:
     path = write(tmp_path / "a.mkv", noise(50), "ffv1")
     whole = path.read_bytes()

@@ -151,7 +151,7 @@ def probe(path: Path, frame_rate: float | None, grey16: bool) -> VideoInfo:
             shape=(frame.height, frame.width),
             layout=layout,
             codec=context.name,
-            n_frames=_stated_frames(stream),
+            n_frames=_stated_frames(stream, len(stamps), warnings),
             end=_stated_end(container, stream),
             frame_rate=rate,
             saturation=saturation_of(layout, int(frame.color_range), context.name, first),
@@ -247,11 +247,14 @@ def _oddities(frame: VideoFrame, layout: Layout) -> list[str]:
     return found
 
 
-def _stated_frames(stream: VideoStream) -> int:
-    if stream.frames > 0:
-        return stream.frames
+def _stated_frames(stream: VideoStream, seen: int, warnings: list[str]) -> int:
+    """Give the number of frames, unless more packets than that were `seen` already."""
     tag = str(stream.metadata.get("NUMBER_OF_FRAMES", ""))
-    return int(tag) if tag.isdigit() and int(tag) > 0 else -1
+    stated = stream.frames if stream.frames > 0 else int(tag) if tag.isdigit() else 0
+    if 0 < stated < seen:
+        warnings.append(f"the container states {stated} frames, but holds more")
+        return -1
+    return stated if stated > 0 else -1
 
 
 def _stated_end(container: InputContainer, stream: VideoStream) -> float:
@@ -302,7 +305,7 @@ def _probe_grey16(
         shape=(abs(height), width),
         layout=Layout("gray16le", "plane", np.dtype("<u2"), bits=16),
         codec="grey16",
-        n_frames=_stated_frames(stream),
+        n_frames=_stated_frames(stream, 0, warnings),
         end=_stated_end(container, stream),
         frame_rate=rate,
         saturation=65535.0,
