@@ -92,6 +92,8 @@ class Evaluation:
         Objects that lie wholly outside of their recording's frames: not counted.
     n_recordings : int
         Recordings that were compared.
+    failed : tuple of str
+        Those of them that could not be read; objects in them are missed.
     """
 
     labels: tuple[str, ...]
@@ -102,6 +104,7 @@ class Evaluation:
     objects_left_out: int = 0
     outside: tuple[TruthObject, ...] = ()
     n_recordings: int = 0
+    failed: tuple[str, ...] = ()
 
     @property
     def found(self) -> list[Judged]:
@@ -166,7 +169,7 @@ def evaluate(
     ignore_unlisted : bool
         Leave out recordings of which the truth names nothing; otherwise they are taken as empty.
     """
-    paths, shapes = _recordings(recordings)
+    paths, shapes, failed = _recordings(recordings)
     by_recording = _rows_by_recording(detections)
     located, not_in_catalog, left_out = _locate(truth, paths, labels)
     unlisted = tuple(path for path in sorted(paths) if path not in located)
@@ -198,6 +201,7 @@ def evaluate(
         left_out,
         tuple(outside),
         len(compared),
+        tuple(path for path in compared if path in failed),
     )
 
 
@@ -285,20 +289,27 @@ def _names(table: Any) -> set[str]:
     return set(table.keys())
 
 
-def _recordings(table: Any) -> tuple[dict[str, list[int]], dict[str, tuple[int, int, int]]]:
-    """Give the ids and the (frames, width, height) of each path."""
+def _recordings(
+    table: Any,
+) -> tuple[dict[str, list[int]], dict[str, tuple[int, int, int]], set[str]]:
+    """Give the ids and the (frames, width, height) of each path, and the paths that failed."""
     names = _names(table)
     paths: dict[str, list[int]] = {}
     shapes: dict[str, tuple[int, int, int]] = {}
+    failed: set[str] = set()
     n = len(table["path"])
+    status = [str(value) for value in table["status"]] if "status" in names else [""] * n
     sizes = [
         np.asarray(table[name]) if name in names else np.zeros(n) for name in ("n_frames", "width", "height")
     ]
     for row, (path, number) in enumerate(zip(table["path"], np.asarray(table["recording_id"]), strict=True)):
         paths.setdefault(str(path), []).append(int(number))
         frames, width, height = (int(size[row]) for size in sizes)
+        if status[row] == "failed":
+            failed.add(str(path))
+            frames = 0  # How far it got says nothing about how long it is.
         shapes[str(path)] = frames, width, height
-    return paths, shapes
+    return paths, shapes, failed
 
 
 def _rows_by_recording(table: Any) -> dict[int, list[Row]]:

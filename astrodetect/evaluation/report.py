@@ -63,6 +63,7 @@ def to_dict(evaluation: Evaluation) -> dict[str, Any]:
         ],
         "not_in_catalog": list(evaluation.not_in_catalog),
         "not_in_truth": list(evaluation.not_in_truth),
+        "failed": list(evaluation.failed),
         "objects_left_out": evaluation.objects_left_out,
         "outside": [f"{item.path}: {item.object or 'object'}" for item in evaluation.outside],
     }
@@ -158,6 +159,11 @@ def _remarks(evaluation: Evaluation) -> list[str]:
         lines.append(
             f"{len(evaluation.not_in_truth)} recordings of the catalog are not in the truth "
             f"(taken as empty unless --ignore-unlisted): {_some(evaluation.not_in_truth)}"
+        )
+    if evaluation.failed:
+        lines.append(
+            f"{len(evaluation.failed)} recordings failed, their objects count as missed: "
+            f"{_some(evaluation.failed)}"
         )
     if evaluation.outside:
         lines.append(f"{len(evaluation.outside)} objects lie outside of their recordings and are not counted")

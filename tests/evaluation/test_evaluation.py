@@ -356,3 +356,11 @@ def test_a_false_alarm_is_explained_by_where_an_object_was_at_the_time(tmp_path:
     ):  # fmt: skip
         (alarm,) = evaluate(rows, recordings, [truth]).false_alarms
         assert alarm.explanation == expected
+
+
+def test_objects_of_a_recording_that_failed_are_missed() -> None:
+    recordings = {**RECORDINGS, "n_frames": [3, 100, 100], "status": ["failed", "done", "done"]}
+    result = evaluate(table([]), recordings, [thing(frames=(50, 60))])
+    assert result.recall == (0, 1)
+    assert result.failed == ("a",)
+    assert "1 recordings failed, their objects count as missed: a" in to_text(result)
