@@ -50,6 +50,9 @@ class Scene:
         self.start = start
         self.camera = Camera(settings, seed)
         self._clouds = [item for item in objects if isinstance(item, Clouds)]
+        self._overlays = [item for item in objects if item.layer == "overlay"]
+        # What is painted over is not seen; an overlay keeps to its place.
+        self._lens = np.where(self._paint(0) >= 0, np.float32(0), self.camera.vignetting)
         self.truth: tuple[TruthRow, ...] = ()
         self.tracks: Mapping[str, tuple[TrackPoint, ...]] = {}
         self._settle()
@@ -79,14 +82,18 @@ class Scene:
     def frame(self, index: int) -> NDArray[Any]:
         """Give the pixels of one frame, (H, W) uint16 or uint8."""
         pixels = self.camera.expose(self.light(index), index)
-        overlays = [item for item in self.objects if item.layer == "overlay"]
-        if overlays:
-            painted = np.full(self.settings.shape, -1, dtype=np.float32)
-            for item in overlays:
-                item.render(painted, index)
+        if self._overlays:
+            painted = self._paint(index)
             chosen = painted >= 0
             pixels[chosen] = np.clip(painted[chosen] / self.settings.adu_step, 0, self.settings.saturation)
         return pixels
+
+    def _paint(self, index: int) -> FloatImage:
+        """Give what overlays paint over a frame, in ADU; negative where they do not."""
+        painted = np.full(self.settings.shape, -1, dtype=np.float32)
+        for item in self._overlays:
+            item.render(painted, index)
+        return painted
 
     def frames(self) -> Iterator[NDArray[Any]]:
         """Give the pixels of all frames, one after the other."""
@@ -94,13 +101,13 @@ class Scene:
 
     def conditions(self, frame: int) -> Conditions:
         """Give what surrounds the sources in one frame."""
-        throughput = self.camera.vignetting
+        throughput = self._lens
         for cloud in self._clouds:
             throughput = throughput * cloud.passed(self.settings.shape, frame)
         return Conditions(
             self.light(frame, diffuse_only=True),
             throughput,
-            self.camera.vignetting,
+            self._lens,
             self.camera.read_variance,
             self.settings.gain,
         )

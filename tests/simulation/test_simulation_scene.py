@@ -187,3 +187,18 @@ def test_unknown_names_are_refused() -> None:
         RecordingSpec(SMALL, distractors=("dragon",))
     with pytest.raises(AstrodetectError, match="fog"):
         plan_night(2, SMALL, "fog")
+
+
+def test_what_a_clock_covers_is_not_in_the_truth() -> None:
+    settings = replace(SMALL, frames=60)
+    scene = simulate_recording(RecordingSpec(settings, "clear", (), ("clock",)), 1)
+    box = next(row for row in scene.truth if row.label == "static")
+    across = MovingSource(
+        "meteor",
+        lambda t: (np.full(t.shape, box.x_first), t * 2.0),
+        np.ones_like, 0.0, 60.0, 20.0, settings.fwhm,
+    )  # fmt: skip
+    hidden = Scene(settings, [*scene.objects, across], 1)
+    points = hidden.tracks["meteor-1"]
+    assert len(points) > 50
+    assert all(abs(point.y - box.y_first) > 1.5 for point in points if point.flux > 0)
