@@ -155,8 +155,8 @@ def _troubles(night: Night) -> str:
     order = {"failed": 0, "partial": 1}
     listed = sorted(night.troubles, key=lambda trouble: order.get(trouble[0], 2))
     items = "".join(
-        f'<li class="{"failed" if status == "failed" else ""}"><strong>{text(status)}</strong> {text(path)}: '
-        f"{text(message) or 'no message'}</li>"
+        f'<li class="{"failed" if status == "failed" else ""}"><strong>{text(status)}</strong> '
+        f"{_message(path, message)}</li>"
         for status, path, message in listed
     )
     more = night.n_troubles - len(listed)
@@ -166,6 +166,11 @@ def _troubles(night: Night) -> str:
     heading = f"{count(failed, 'failure')}, {count(night.n_troubles - failed, 'recording')} with warnings"
     opened = " open" if night.n_troubles <= 10 else ""
     return f"<details{opened}><summary>{heading}</summary><ul>{items}</ul></details>\n"
+
+
+def _message(path: str, message: str) -> str:
+    """Name the recording, unless the message does."""
+    return text(message) if path in message else f"{text(path)}: {text(message) or 'no message'}"
 
 
 def _left_out(night: Night, settings: ReportSettings) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +23,8 @@ WINDOW = 65
 #: Least side of a cut-out, in frame pixels, and most of one as it is kept.
 _LEAST_SIDE = 48
 _MOST_SIDE = 192
+#: Frames shown before and after a selected detection.
+_MARGIN = 2
 
 Floats = NDArray[np.float32]
 
@@ -55,18 +57,26 @@ class Projection:
     ----------
     image : (H, W) float32 array
         Largest of "maximum minus median" over the windows that hold a detection.
+    selected : (H, W) float32 array or None
+        The same of the frames of the regions that were selected alone, so that lightning before or
+        after a meteor does not drown it; None if that is no other image.
     cutouts : list of (h, w) float32 arrays or None
         The same around each region, of the frames of that region alone; reduced where it is large.
     first, last : int
-        Frames of which the image is made.
+        Frames of which `image` is made.
+    selected_first, selected_last : int
+        Frames of which `selected` is made.
     note : str
         What went wrong, or empty.
     """
 
     image: Floats
+    selected: Floats | None
     cutouts: list[Floats | None]
     first: int
     last: int
+    selected_first: int = -1
+    selected_last: int = -1
     note: str = ""
 
 
@@ -102,7 +112,9 @@ def _span(centre: float, side: int, size: int) -> tuple[int, int]:
     return start, start + side
 
 
-def project(source: FrameSource, recording: Recording, found: Detections) -> tuple[Projection, list[Region]]:
+def project(
+    source: FrameSource, recording: Recording, found: Detections, selected: Collection[int] = ()
+) -> Projection:
     """Read the frames in which something was found and reduce them.
 
     Windows without a detection are passed over; reading ends after the last one. In memory are one
@@ -116,12 +128,8 @@ def project(source: FrameSource, recording: Recording, found: Detections) -> tup
         What to read.
     found : Detections
         What to show.
-
-    Returns
-    -------
-    Projection
-    list of Region
-        Of each detection.
+    selected : collection of int
+        Rows of `found` that get an image of their own frames.
 
     Raises
     ------
@@ -132,8 +140,7 @@ def project(source: FrameSource, recording: Recording, found: Detections) -> tup
     reducer.want(frozenset({"image"}))
     with opened(source, recording) as stream:
         reducer.open(stream)
-        regions = regions_of(found, stream.shape)
-        gathered = _Gathered(regions)
+        gathered = _Gathered(regions_of(found, stream.shape), selected)
         try:
             with _windows(source) as windows:
                 for window in windows:
@@ -149,8 +156,11 @@ def project(source: FrameSource, recording: Recording, found: Detections) -> tup
             reducer.close()
     if gathered.image is None:
         raise SourceError(f"{recording.location}: holds none of the frames in which something was found")
-    first, last = gathered.first, gathered.last
-    return Projection(gathered.image, gathered.cutouts, first, last, gathered.note), regions
+    whole = (gathered.first, gathered.last) == (gathered.selected_first, gathered.selected_last)
+    return Projection(
+        gathered.image, None if whole and len(selected) == 1 else gathered.selected, gathered.cutouts,
+        gathered.first, gathered.last, gathered.selected_first, gathered.selected_last, gathered.note,
+    )  # fmt: skip
 
 
 @contextmanager
@@ -166,43 +176,82 @@ def _windows(source: FrameSource) -> Iterator[Iterator[Window]]:
 
 
 class _Gathered:
-    """The image and the cut-outs as the windows pass by."""
+    """The images and the cut-outs as the windows pass by."""
 
-    def __init__(self, regions: Sequence[Region]) -> None:
+    def __init__(self, regions: Sequence[Region], selected: Collection[int]) -> None:
         self.regions = regions
         self.image: Floats | None = None
+        self.selected: Floats | None = None
         self.cutouts: list[Floats | None] = [None] * len(regions)
-        self.first, self.last = -1, -1
+        self.first = self.last = self.selected_first = self.selected_last = -1
         self.note = ""
-        self._end = max((region.last for region in regions), default=-1)
+        self._spans = [(regions[i].first - _MARGIN, regions[i].last + _MARGIN) for i in selected]
+        self._end = max((region.last for region in regions), default=-1) + _MARGIN
 
     def wants(self, window: Window) -> bool:
-        return any(_overlap(region, window) for region in self.regions)
+        spans = [*((region.first, region.last) for region in self.regions), *self._spans]
+        return any(_inside(span, window) is not None for span in spans)
 
     def complete(self, window: Window) -> bool:
         return window.start + window.n_frames > self._end
 
     def add(self, reduced: Window, window: Window) -> None:
         plane: Any = reduced.planes["image"]
-        image = np.nan_to_num(np.asarray(plane[...], dtype=np.float32), posinf=0, neginf=0)
+        image = _finite(plane[...])
         if self.image is None:
-            self.image, self.first = image.copy(), window.start
+            self.image, self.first = image, window.start
         else:
             np.maximum(self.image, image, out=self.image)
         self.last = window.start + window.n_frames - 1
+        self._add_selected(reduced, window)
         for i, region in enumerate(self.regions):
-            if not _overlap(region, window):
+            inside = _inside((region.first, region.last), window)
+            if inside is not None:
+                place = slice(region.y0, region.y1), slice(region.x0, region.x1)
+                part = _of_frames(reduced, window, inside, place)
+                side = max(region.x1 - region.x0, region.y1 - region.y0)
+                part = block_maximum(part, -(-side // _MOST_SIDE))
+                former = self.cutouts[i]
+                self.cutouts[i] = part.copy() if former is None else np.maximum(former, part)
+
+    def _add_selected(self, reduced: Window, window: Window) -> None:
+        """Add the frames of the selected regions, where single frames are there."""
+        if window.frames is None or window.n_frames == 1:
+            return
+        whole = slice(None), slice(None)
+        for span in self._spans:
+            inside = _inside(span, window)
+            if inside is None:
                 continue
-            part = block_maximum(
-                image[region.y0 : region.y1, region.x0 : region.x1],
-                -(-max(region.x1 - region.x0, region.y1 - region.y0) // _MOST_SIDE),
-            )
-            former = self.cutouts[i]
-            self.cutouts[i] = part.copy() if former is None else np.maximum(former, part)
+            image = _of_frames(reduced, window, inside, whole)
+            if self.selected is None:
+                self.selected, self.selected_first = image, window.start + inside.start
+            else:
+                np.maximum(self.selected, image, out=self.selected)
+            self.selected_first = min(self.selected_first, window.start + inside.start)
+            self.selected_last = max(self.selected_last, window.start + inside.stop - 1)
 
 
-def _overlap(region: Region, window: Window) -> bool:
-    return region.first < window.start + window.n_frames and region.last >= window.start
+def _inside(span: tuple[int, int], window: Window) -> slice | None:
+    """Give the frames of a window that lie in a span (inclusive), None if there are none."""
+    first = max(span[0] - window.start, 0)
+    last = min(span[1] - window.start, window.n_frames - 1)
+    return slice(first, last + 1) if first <= last else None
+
+
+def _of_frames(reduced: Window, window: Window, inside: slice, place: tuple[slice, slice]) -> Floats:
+    """Give maximum minus background of some frames; of the whole window where it arrived reduced."""
+    plane: Any = reduced.planes["image"]
+    if window.frames is None or window.n_frames == 1:
+        return _finite(plane[place])
+    background: Any = reduced.planes["background"]
+    with np.errstate(invalid="ignore"):
+        largest = window.frames[(inside, *place)].max(axis=0).astype(np.float32)
+        return _finite(largest - np.asarray(background[place], dtype=np.float32))
+
+
+def _finite(image: Any) -> Floats:
+    return np.nan_to_num(np.asarray(image, dtype=np.float32), posinf=0, neginf=0)
 
 
 def block_maximum(image: Floats, factor: int) -> Floats:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from astrodetect.report.drawing import light_curve, track_points
-from astrodetect.report.markup import UNKNOWN, count, number, short, sort_key, text, when
+from astrodetect.report.markup import UNKNOWN, number, short, sort_key, text, when
 
 #: Heading of each column, and whether it can be sorted by.
 COLUMNS = (
@@ -168,12 +168,12 @@ def _frames(one: Shown) -> str:
         return UNKNOWN
     seen = one.value("n_frames")
     shown = f"{first:.0f}\u2013{last:.0f}" if last > first else f"{first:.0f}"
-    return shown + (f" <small>({seen:.0f} seen)</small>" if math.isfinite(seen) and seen > 0 else "")
+    return shown + (f"<br><small>{seen:.0f} seen</small>" if math.isfinite(seen) and seen > 0 else "")
 
 
 def _saturated(one: Shown) -> str:
     pixels = one.value("n_saturated")
-    return f" <small>{count(int(pixels), 'saturated pixel')}</small>" if pixels > 0 else ""
+    return f"<br><small>{int(pixels)} px saturated</small>" if pixels > 0 else ""
 
 
 def _path(one: Shown) -> str:
@@ -181,9 +181,9 @@ def _path(one: Shown) -> str:
     if not np.isfinite(ends).all():
         return UNKNOWN
     x0, y0, x1, y1 = ends
-    path = f"{x0:.1f}, {y0:.1f} \u2192 {x1:.1f}, {y1:.1f}"
+    path = f"{x0:.1f}, {y0:.1f}<br>\u2192 {x1:.1f}, {y1:.1f}"
     for name, a, b in (("RA, Dec", "ra", "dec"), ("Az, Alt", "az", "alt")):
         sky = [one.value(f"{axis}_{end}") for end in ("start", "end") for axis in (a, b)]
         if np.isfinite(sky).all():
-            path += "<br><small>{} {:.2f}, {:.2f} \u2192 {:.2f}, {:.2f}\u00b0</small>".format(name, *sky)
+            path += "<br><small>{} {:.2f}, {:.2f} <br>\u2192 {:.2f}, {:.2f}\u00b0</small>".format(name, *sky)
     return path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,31 +15,37 @@ from astrodetect.report.markup import count, number, text, when
 from astrodetect.report.rows import Shown, table
 
 
+class Picture(NamedTuple):
+    """A file relative to the page, its width and height, the first and last frame it is made of."""
+
+    source: str
+    width: int
+    height: int
+    first: int
+    last: int
+
+
 @dataclass(frozen=True)
 class Drawn:
-    """A picture as the page shows it.
+    """The pictures of a recording.
 
     Attributes
     ----------
-    source : str
-        File relative to the page.
-    size : (int, int)
-        Width and height of the file.
+    whole : Picture
+        Of all frames in which something was found.
+    accepted : Picture or None
+        Of the frames of the accepted detections alone.
     shape : (int, int)
         Height and width of a frame.
-    first, last : int
-        Frames of which it is made.
     note : str
         What went wrong, or empty.
     thumbnails : list of (str, int, int) or None
         Of each detection shown, in their order.
     """
 
-    source: str
-    size: tuple[int, int]
+    whole: Picture
+    accepted: Picture | None
     shape: tuple[int, int]
-    first: int
-    last: int
     note: str = ""
     thumbnails: list[tuple[str, int, int] | None] = field(default_factory=list)
 
@@ -155,36 +161,52 @@ def _caption(block: RecordingBlock, chosen: Chosen) -> str:
 
 
 def _figure(block: RecordingBlock, shown: Sequence[Shown], drawn: Drawn) -> str:
-    width, height = drawn.size
+    pictures = [("of-all", drawn.whole, "")]
+    if drawn.accepted is not None:
+        pictures.insert(0, ("of-accepted", drawn.accepted, ", those of the accepted detections"))
+    else:
+        pictures = [("", drawn.whole, "")]
+    images = "".join(
+        f'<img class="{kind}" src="{picture.source}" width="{picture.width}" height="{picture.height}" '
+        f'alt="Maximum image of {text(block.path)}, {_span(picture)}{more}, with '
+        f'{count(len(shown), "detection")} drawn over it; the table below lists them" loading="lazy">'
+        for kind, picture, more in pictures
+    )
+    captions = "".join(
+        f'<span class="{kind}">Maximum minus background of {_span(picture)}{more}. </span>'
+        for kind, picture, more in pictures
+    )
+    note = f'<span class="warn">{text(drawn.note)}</span>' if drawn.note else ""
     names = "".join(_name(one, drawn.shape) for one in shown)
-    said = (
-        f"Maximum image of {text(block.path)} with {count(len(shown), 'detection')} drawn over it, "
-        "listed in the table below"
-    )
-    note = f' <span class="warn">{text(drawn.note)}</span>' if drawn.note else ""
-    frames = f"frames {drawn.first}\u2013{drawn.last}" if drawn.last > drawn.first else f"frame {drawn.first}"
     return (
-        f'<figure><div class="sky" style="max-width:{max(width, 640)}px">'
-        f'<img src="{drawn.source}" width="{width}" height="{height}" alt="{said}" loading="lazy">'
+        f'<figure><div class="sky" style="max-width:{max(drawn.whole.width, 960)}px">{images}'
         f"{overlay(drawn.shape, [one.mark() for one in shown])}{names}</div>\n"
-        f"<figcaption>Maximum minus background of {frames}.{note}</figcaption></figure>\n"
+        f"<figcaption>{captions}{note}</figcaption></figure>\n"
     )
+
+
+def _span(picture: Picture) -> str:
+    if picture.last > picture.first:
+        return f"frames {picture.first}\u2013{picture.last}"
+    return f"frame {picture.first}"
 
 
 def _name(one: Shown, shape: tuple[int, int]) -> str:
-    """Give the name beside a box, inside the picture wherever the box is."""
+    """Give the name beside a box, inside the picture wherever the box is.
+
+    Ours stands above the box, the camera's below it, so that they do not hide each other.
+    """
     height, width = shape
     x0, y0, x1, y1 = np.nan_to_num(np.clip(one.box, 0, [width, height, width, height])).tolist()
-    if (x0 + x1) / 2 < width / 2:
-        place = f"left:{100 * x0 / width:.2f}%"
-    else:
-        place = f"right:{100 * (1 - x1 / width):.2f}%"
-    if y0 > height / 12:
+    left = (x0 + x1) / 2 < width / 2
+    place = f"left:{100 * x0 / width:.2f}%" if left else f"right:{100 * (1 - x1 / width):.2f}%"
+    above, below = y0 > height / 12, y1 < height * 11 / 12
+    if above and (one.kind != "camera" or not below):
         place += f";bottom:{100 * (1 - y0 / height):.2f}%"
-    elif y1 < height * 11 / 12:
+    elif below:
         place += f";top:{100 * y1 / height:.2f}%"
     else:
-        place += ";top:0"
+        place += ";bottom:0" if one.kind == "camera" else ";top:0"
     said = one.name if one.kind == "rejected" else f"{one.name} {text(one.label)}"
     if one.kind == "accepted":
         said += f" {number(one.value('probability'), 2)}"

@@ -51,7 +51,7 @@ def grey(image: Floats, levels: Levels) -> NDArray[np.uint8]:
     return np.asarray(np.round(255 * transform(image)), dtype=np.uint8)
 
 
-def save_picture(image: Floats, levels: Levels, stem: Path, width: int) -> tuple[str, int, int]:
+def save_picture(image: Floats, stem: Path, width: int) -> tuple[str, int, int]:
     """Write an image, at most `width` pixels wide, as PNG or, where it is large, JPEG.
 
     Returns
@@ -66,6 +66,7 @@ def save_picture(image: Floats, levels: Levels, stem: Path, width: int) -> tuple
     """
     from PIL import Image
 
+    levels = levels_of(image)
     reduced = block_maximum(image, image.shape[1] // width)
     picture = Image.fromarray(grey(reduced, levels))
     if picture.width > width:
@@ -80,8 +81,8 @@ def save_picture(image: Floats, levels: Levels, stem: Path, width: int) -> tuple
     return name, picture.width, picture.height
 
 
-def save_thumbnail(cutout: Floats, levels: Levels, stem: Path) -> tuple[str, int, int]:
-    """Write a cut-out as PNG, in the noise levels of the whole image but white at its own maximum.
+def save_thumbnail(cutout: Floats, stem: Path) -> tuple[str, int, int]:
+    """Write a cut-out as PNG, in levels of its own, white at its maximum.
 
     Returns
     -------
@@ -95,7 +96,8 @@ def save_thumbnail(cutout: Floats, levels: Levels, stem: Path) -> tuple[str, int
     """
     from PIL import Image
 
-    white = max(float(cutout.max(initial=0.0)), levels.black + levels.noise)
+    levels = levels_of(cutout)
+    white = max(float(cutout.max()), levels.black + levels.noise)
     picture = Image.fromarray(grey(cutout, levels._replace(white=white)))
     if max(picture.size) > THUMBNAIL:
         picture.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)

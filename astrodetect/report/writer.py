@@ -12,11 +12,11 @@ from astrodetect.core.results import RecordingBlock
 from astrodetect.report.folder import ReportFolder, default_folder, told
 from astrodetect.report.night import Night
 from astrodetect.report.page import page
-from astrodetect.report.pictures import project
+from astrodetect.report.pictures import Floats, Projection, project
 from astrodetect.report.reopen import Archive
-from astrodetect.report.sections import Chosen, Drawn, choose, section, shown_of
+from astrodetect.report.sections import Chosen, Drawn, Picture, choose, section, shown_of
 from astrodetect.report.settings import ReportSettings
-from astrodetect.report.stretch import levels_of, save_picture, save_thumbnail
+from astrodetect.report.stretch import save_picture, save_thumbnail
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,8 @@ class _Making:
         """Give the picture of a recording, or why there is none."""
         try:
             source, recording = self.archive.find(block.recording)
-            projection, _ = project(source, recording, chosen.found)
+            accepted = [i for i, kind in enumerate(chosen.kinds) if kind == "accepted"]
+            projection = project(source, recording, chosen.found, accepted)
         except AstrodetectError as error:
             kind = "because its files are not where they were" if "not there any more" in str(error) else (
                 "because it could not be read again"
@@ -127,19 +128,30 @@ class _Making:
         note = projection.note
         if recording.fingerprint != block.recording.get("fingerprint"):
             note = f"The files have changed since they were searched. {note}".strip()
-        folder = self.folder.pictures.name
-        levels = levels_of(projection.image)
         with told(self.folder.path):
-            name, width, height = save_picture(projection.image, levels, stem, self.settings.width)
-            thumbnails: list[tuple[str, int, int] | None] = []
-            for i, cutout in enumerate(projection.cutouts, 1):
-                if cutout is None:
-                    thumbnails.append(None)
-                    continue
-                file, w, h = save_thumbnail(cutout, levels, stem.with_name(f"{stem.name}-{i}"))
-                thumbnails.append((f"{folder}/{file}", w, h))
+            drawn = self._save(projection, stem, note)
         self.n_pictures += 1
+        return drawn, ""
+
+    def _save(self, projection: Projection, stem: Path, note: str) -> Drawn:
+        folder = self.folder.pictures.name
+
+        def picture(image: Floats, stem: Path, first: int, last: int) -> Picture:
+            name, width, height = save_picture(image, stem, self.settings.width)
+            return Picture(f"{folder}/{name}", width, height, first, last)
+
+        accepted, file = None, stem
+        if projection.selected is not None:
+            first, last = projection.selected_first, projection.selected_last
+            accepted = picture(projection.selected, stem, first, last)
+            file = stem.with_name(f"{stem.name}-all")
+        whole = picture(projection.image, file, projection.first, projection.last)
+        thumbnails: list[tuple[str, int, int] | None] = []
+        for i, cutout in enumerate(projection.cutouts, 1):
+            if cutout is None:
+                thumbnails.append(None)
+                continue
+            name, width, height = save_thumbnail(cutout, stem.with_name(f"{stem.name}-{i}"))
+            thumbnails.append((f"{folder}/{name}", width, height))
         shape = (projection.image.shape[0], projection.image.shape[1])
-        return Drawn(
-            f"{folder}/{name}", (width, height), shape, projection.first, projection.last, note, thumbnails
-        ), ""
+        return Drawn(whole, accepted, shape, note, thumbnails)
