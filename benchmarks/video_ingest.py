@@ -3,7 +3,8 @@
     python benchmarks/video_ingest.py [--frames 150] [--rounds 3] [--shape 960x1280]
 
 Each variant reads the whole file, every frame to 8-bit grey in memory that is used again. Variants take
-turns (round-robin); the medians of the rounds are compared. Needs OpenCV (extra ``dev``).
+turns (round-robin); the medians of the rounds are compared. The last column compares CPU time with one
+thread: what counts where all cores are busy. Needs OpenCV (extra ``dev``).
 """
 
 from __future__ import annotations
@@ -78,17 +79,22 @@ def with_source(path: Path, threads: int, ring: np.ndarray) -> int:
         return sum(1 for _ in source.frames_into(itertools.cycle(ring)))
 
 
-def measure(variants: dict[str, Callable[[], int]], rounds: int, frames: int) -> dict[str, float]:
-    """Give the median frames/s of each variant, taking turns."""
-    seconds: dict[str, list[float]] = {name: [] for name in variants}
+def measure(
+    variants: dict[str, Callable[[], int]], rounds: int, frames: int
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Give the medians of frames/s and of CPU milliseconds per frame of each variant, taking turns."""
+    wall: dict[str, list[float]] = {name: [] for name in variants}
+    cpu: dict[str, list[float]] = {name: [] for name in variants}
     for _ in range(rounds):
         for name, run in variants.items():
-            begin = time.perf_counter()
+            begin, spent = time.perf_counter(), time.process_time()
             count = run()
-            seconds[name].append(time.perf_counter() - begin)
+            wall[name].append(frames / (time.perf_counter() - begin))
+            cpu[name].append(1000 * (time.process_time() - spent) / frames)
             if count != frames:
                 raise SystemExit(f"{name}: {count} frames read of {frames}")
-    return {name: frames / statistics.median(taken) for name, taken in seconds.items()}
+    median = statistics.median
+    return {name: median(taken) for name, taken in wall.items()}, {name: median(c) for name, c in cpu.items()}
 
 
 def main() -> None:
@@ -104,13 +110,13 @@ def main() -> None:
     frames = night_frames((height, width), given.frames)
     ring = np.ones((16, height, width), np.uint8)
     print(f"{given.frames} frames of {width}x{height}, medians of {given.rounds} rounds\n")
-    columns = ("kB/frame", "OpenCV", "1 thread", "ratio", "2 threads", "ratio")
+    columns = ("kB/frame", "OpenCV", "1 thread", "ratio", "2 threads", "ratio", "CPU ratio")
     print(f"{'format':14}" + "".join(f"{name:>10}" for name in columns) + "   (frames/s)")
     with tempfile.TemporaryDirectory() as folder:
         for title, suffix, codec, pixel_format, options in FORMATS:
             path = Path(folder) / f"{codec}.{suffix}"
             write(path, codec, pixel_format, options, frames)
-            rates = measure(
+            rates, cpu = measure(
                 {
                     "opencv": lambda path=path: with_opencv(path),
                     "one": lambda path=path: with_source(path, 1, ring),
@@ -122,7 +128,7 @@ def main() -> None:
             base, one, two = rates["opencv"], rates["one"], rates["two"]
             size = path.stat().st_size / given.frames / 1000
             cells = f"{base:10.0f}{one:10.0f}{one / base:10.2f}{two:10.0f}{two / base:10.2f}"
-            print(f"{title:14}{size:10.0f}{cells}")
+            print(f"{title:14}{size:10.0f}{cells}{cpu['opencv'] / cpu['one']:10.2f}")
 
 
 if __name__ == "__main__":
