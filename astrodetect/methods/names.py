@@ -17,6 +17,7 @@ name                                                    zone        written by
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Literal, NamedTuple
 
@@ -40,6 +41,9 @@ _LONG = (
     r"(?P<Y>(?:19|20)\d\d)(?P<s>[-_.])(?P<m>\d\d)(?P=s)(?P<d>\d\d)(?:[Tt_ -]|%20)"
     r"(?P<H>\d\d)[-_:.h]?(?P<M>\d\d)[-_:.m]?(?P<S>\d\d)"
 )
+
+#: Files that make a folder one of an RMS or CAMS night.
+_RMS_NIGHT = re.compile(r"FF_?[A-Za-z0-9]+_\d{8}_\d{6}_\d+.*\.(fits|bin)|(FTPdetectinfo|CALSTARS)_.*")
 
 #: Tried in order; the first that matches and is a valid time counts.
 _CONVENTIONS: tuple[tuple[Zone, re.Pattern[str]], ...] = (
@@ -102,6 +106,19 @@ def time_from_name(name: str) -> NameTime | None:
         stated = groups.get("z") or groups.get("o")
         return NameTime(time, "utc" if stated else zone, _camera(groups.get("c") or "", zone))
     return None
+
+
+def is_rms_night(names: Iterable[str]) -> bool:
+    """Say whether the files of a folder make it a night of an RMS or CAMS camera.
+
+    Examples
+    --------
+    >>> is_rms_night(["mask.bmp", "FF_UK0006_20230421_212224_982_0115712.fits"])
+    True
+    >>> is_rms_night(["mask.bmp", "meteor1.avi"])
+    False
+    """
+    return any(_RMS_NIGHT.match(name) for name in names)
 
 
 def parse_time(text: str) -> float:

@@ -211,6 +211,7 @@ def test_a_night_folder_gives_its_ff_files_and_nothing_else(tmp_path) -> None:
     grey = Pillow.fromarray(np.zeros(SHAPE, np.uint8))
     for name in ("mask.bmp", "flat.bmp", "UK0006_stack_12_meteors.jpg", "UK0006_fieldsums.png"):
         grey.save(night / name)
+    (night / "UK0006_20230421_194826_180103_timelapse.mp4").write_bytes(bytes(100))
     found = list(discover([tmp_path], {"rms-ff": RmsFF, "fits": Fits, "image": Image, "video": Video}))
     assert [recording.source for recording in found] == ["rms-ff", "rms-ff"]
     assert {Path(recording.path).name[:5] for recording in found} == {"FF499", "FF_UK"}

@@ -17,7 +17,7 @@ from astrodetect.core.data import Frame, Recording, Site, Stream
 from astrodetect.core.discovery import make_recording, walk
 from astrodetect.core.errors import SourceError
 from astrodetect.core.stages import FrameSource
-from astrodetect.methods.names import time_from_name
+from astrodetect.methods.names import is_rms_night, time_from_name
 from astrodetect.plugins.sources.video import Video, named_warnings, shift_to_utc
 
 if TYPE_CHECKING:
@@ -29,8 +29,6 @@ _CALIBRATION = re.compile(
 )
 #: Pictures that UFOCapture makes of a clip: P peak hold, T thumbnail, M mask.
 _UFO = re.compile(r"(M\d{8}_\d{6}_.+)([PTM])")
-#: Files that make a folder one of an RMS or CAMS night.
-_RMS_NIGHT = re.compile(r"FF_?[A-Za-z0-9]+_\d{8}_\d{6}_\d+.*\.(fits|bin)|(FTPdetectinfo|CALSTARS)_.*")
 #: A folder of an event as freeture names it.
 _FREETURE_EVENT = re.compile(r".+_\d{8}T\d{6}_UT")
 
@@ -170,7 +168,7 @@ def _is_by_product(folder: Path, name: str, beside: frozenset[str]) -> bool:
     stem = name.rpartition(".")[0]
     if _CALIBRATION.fullmatch(stem):
         return True
-    if any(_RMS_NIGHT.match(other) for other in beside):
+    if is_rms_night(beside):
         return True
     if _FREETURE_EVENT.fullmatch(folder.name) or {"fits2D", "positions.txt"} & beside:
         return True

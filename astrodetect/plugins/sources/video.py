@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,7 +18,7 @@ from astrodetect.core.data import Array, Frame, Recording, Site, Stream
 from astrodetect.core.discovery import find_files
 from astrodetect.core.errors import SourceError, TruncatedError
 from astrodetect.core.stages import FrameSource
-from astrodetect.methods.names import parse_time, time_from_name
+from astrodetect.methods.names import is_rms_night, parse_time, time_from_name
 
 if TYPE_CHECKING:
     from astrodetect.plugins.sources._video_decode import Tally
@@ -75,8 +76,12 @@ class Video(FrameSource):
 
     @classmethod
     def find(cls, root: Path) -> Iterator[Recording]:
-        """Give one recording per file with the suffix of a video."""
-        return find_files(cls, root, "video")
+        """Give one recording per video, but for the time lapse that RMS makes of a night."""
+        for recording in find_files(cls, root, "video"):
+            path = recording.location
+            by_product = "timelapse" in path.name.lower() and is_rms_night(os.listdir(path.parent))
+            if root.is_file() or not by_product:
+                yield recording
 
     def open(self, recording: Recording, device: str = "cpu") -> Stream:  # noqa: ARG002
         """Look at the container and at the first frame.
