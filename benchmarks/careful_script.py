@@ -7,11 +7,11 @@ then the same detection as the built-in pipeline. Run as a process of its own:
 """
 
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
-from astropy.time import Time
 
 from astrodetect import Pipeline, Recording, Stream, Window
 from astrodetect.core.detections import Detections
@@ -34,7 +34,7 @@ def main(folder: Path) -> None:
     for index, path in enumerate(files):
         with fits.open(path) as hdus:
             buffer[kept] = hdus[0].data
-            times[kept] = Time(hdus[0].header["DATE-OBS"]).unix
+            times[kept] = datetime.fromisoformat(hdus[0].header["DATE-OBS"][:26] + "+00:00").timestamp()
         kept += 1
         if kept == SIZE or index == len(files) - 1:
             highest = np.max(buffer[:kept], axis=0)

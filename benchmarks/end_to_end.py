@@ -36,7 +36,7 @@ def write_event(folder: Path, n_frames: int) -> None:
             frame[y - 20 : y + 21, x - 20 : x + 21] += spot
         header = fits.Header({"SATURATE": 4095, "EXPOSURE": 1 / 30, "TELESCOP": "BENCH"})
         seconds = index / 30
-        header["DATE-OBS"] = f"2026-01-02T01:{int(seconds // 60):02d}:{seconds % 60:08.5f}"
+        header["DATE-OBS"] = f"2026-01-02T01:{int(seconds // 60):02d}:{seconds % 60:09.6f}"
         fits.writeto(folder / f"frame_{index:04d}.fit", frame.clip(0, 4095).astype(np.uint16), header)
 
 
