@@ -26,7 +26,14 @@ from typing import Any, Self
 
 from astrodetect.catalogs import blocks
 from astrodetect.catalogs.lock import Lock
-from astrodetect.catalogs.sources import BlockSource, Segments, choose, segment_paths
+from astrodetect.catalogs.sources import (
+    BlockSource,
+    Segments,
+    choose,
+    segment_name,
+    segment_number,
+    segment_paths,
+)
 from astrodetect.catalogs.tables import block_of, check_units, stage_columns
 from astrodetect.core.columns import Column
 from astrodetect.core.errors import AstrodetectError, StoppedError
@@ -146,8 +153,8 @@ class Journal:
             for _, entry in choose([held]):
                 self.done[entry.recording_id] = entry.status
         last = segment_paths(self.parts)
-        number = int(last[-1].stem) + 1 if last else 1
-        self._file = (self.parts / f"{number:04d}.journal").open("xb", buffering=0)
+        number = segment_number(last[-1]) + 1 if last else 1
+        self._file = (self.parts / segment_name(number)).open("xb", buffering=0)
         header = {"provenance": dict(provenance), "columns": [list(c) for c in columns], "replaces": replaces}
         text = json.dumps(header).encode("ascii")
         self._write(blocks.frame(len(text).to_bytes(8, "little") + text))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 
 from astrodetect.catalogs import hdf5
 from astrodetect.catalogs.assembly import in_memory
-from astrodetect.catalogs.journal import identity, parts_of
+from astrodetect.catalogs.journal import parts_of
 from astrodetect.catalogs.sources import BlockSource, Segments, StoredCatalog
 from astrodetect.catalogs.tables import block_of
 from astrodetect.core.columns import Column
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from astropy.table import QTable
 
 #: How often a job may finish or go on while its journal is being read.
-_ATTEMPTS = 5
+_ATTEMPTS = 10
 
 
 class Catalog:
@@ -65,31 +66,31 @@ class Catalog:
         self.provenance: dict[str, str] = hdf5.read_provenance(self._file)
 
     def _open(self) -> Any:
+        """Open the catalog, or join it with the journal, whatever a job does meanwhile.
+
+        The journal is read first: what is gone from it is in the catalog by then.
+        """
         parts = parts_of(self.path)
-        for _ in range(_ATTEMPTS):
-            before = identity(self.path)
-            if not parts.is_dir():
-                if before is None and parts.is_dir():
-                    continue  # a job has just begun
+        for attempt in range(_ATTEMPTS):
+            time.sleep(0.01 * attempt)
+            if parts.is_dir():
+                try:
+                    file = self._join(parts)
+                except FileNotFoundError:
+                    continue  # the job has just finished
+            else:
+                file = hdf5.open_catalog(self.path) if self.path.exists() or not parts.is_dir() else None
                 self.unfinished = False
-                return hdf5.open_catalog(self.path)
-            try:
-                file = self._join(parts)
-            except FileNotFoundError:
-                continue  # the job has just finished
-            if identity(self.path) == before:
+            if file is not None:
                 return file
-            file.close()
-        raise AstrodetectError(f"{self.path}: changed again and again while it was read; try again")
+        raise AstrodetectError(f"{self.path}: no such file, and nothing in the journal beside it")
 
     def _join(self, parts: Path) -> Any:
-        """Give what the catalog, if there is one, and the journal hold."""
+        """Give what the catalog, if there is one, and the journal hold; None if there is neither."""
         held = Segments(parts)
         self.notes, self.unfinished = held.notes, True
         if not self.path.exists():
-            if not held.headers and not held.entries:
-                raise AstrodetectError(f"{self.path}: no such file, and the journal beside it is empty")
-            return in_memory([held], held.provenance)
+            return in_memory([held], held.provenance) if held.headers or held.entries else None
         with closing(hdf5.open_catalog(self.path)) as file:
             sources: list[BlockSource] = [StoredCatalog(file, str(self.path)), held]
             return in_memory(sources, held.provenance or sources[0].provenance)

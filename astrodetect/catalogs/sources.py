@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -139,8 +140,19 @@ class Segments:
 
 def segment_paths(folder: Path) -> list[Path]:
     """Give the segments of a journal in the order in which they were written."""
-    found = [path for path in folder.glob("*.journal") if path.stem.isdecimal()]
-    return sorted(found, key=lambda path: int(path.stem))
+    found = [path for path in folder.glob("*.journal") if segment_number(path) > 0]
+    return sorted(found, key=lambda path: (segment_number(path), path.name))
+
+
+def segment_name(number: int) -> str:
+    """Give a name that was never used: a reader never takes one segment for another."""
+    return f"{number:04d}-{secrets.token_hex(4)}.journal"
+
+
+def segment_number(path: Path) -> int:
+    """Give the number of a segment by its name; 0 if it is none."""
+    number = path.stem.partition("-")[0]
+    return int(number) if number.isdecimal() else 0
 
 
 class StoredCatalog:

@@ -19,7 +19,7 @@ from astrodetect.catalogs import blocks
 from astrodetect.catalogs.checks import verify
 from astrodetect.catalogs.journal import Journal, backup_of, parts_of
 from astrodetect.catalogs.reader import Catalog
-from astrodetect.catalogs.sources import Segments
+from astrodetect.catalogs.sources import Segments, segment_paths
 from astrodetect.core.errors import AstrodetectError, StoppedError
 
 HERE = Path(__file__).parent
@@ -68,7 +68,7 @@ def test_torn_tail_at_every_byte_is_left_out(tmp_path: Path) -> None:
         journal.append(make_block(1))
         kept = journal._size
         journal.append(make_block(2, 1))
-    segment = parts_of(path) / "0001.journal"
+    (segment,) = segment_paths(parts_of(path))
     whole = segment.read_bytes()
     for end in range(kept, len(whole)):
         found = list(blocks.scan(io.BytesIO(whole[:end])))
@@ -90,7 +90,7 @@ def test_damage_inside_costs_one_recording_only(tmp_path: Path) -> None:
         for number in range(3):
             journal.append(make_block(number))
             ends.append(journal._size)
-    segment = parts_of(path) / "0001.journal"
+    (segment,) = segment_paths(parts_of(path))
     data = bytearray(segment.read_bytes())
     data[(ends[0] + ends[1]) // 2] ^= 1
     segment.write_bytes(data)
@@ -174,9 +174,7 @@ def test_full_disk_stops_and_keeps_what_is_finished(tmp_path: Path, limit: int, 
     assert len(finished) >= 3
     assert f"{len(finished)} finished recordings are kept" in message
     assert not path.exists()
-    assert sorted(entry.name for entry in parts_of(path).iterdir() if entry.name != "lock") == [
-        "0001.journal"
-    ]
+    assert list(parts_of(path).iterdir()) == segment_paths(parts_of(path))
     assert ids_in(path) == finished
     assert verify(path) == []
     write(path, range(1000, 1001))  # there is space again
@@ -302,7 +300,8 @@ def test_a_run_that_finished_nothing_leaves_nothing(tmp_path: Path) -> None:
     with Journal.open(path, PROVENANCE) as journal:
         journal.append(make_block(0))
     Journal.open(path, PROVENANCE).close()
-    assert [entry.name for entry in parts_of(path).iterdir()] == ["0001.journal"]
+    assert list(parts_of(path).iterdir()) == segment_paths(parts_of(path))
+    assert len(segment_paths(parts_of(path))) == 1
     assert ids_in(path) == {make_id(0)}
 
 
@@ -343,6 +342,31 @@ def test_two_writers_exclude_each_other_and_a_dead_one_does_not(tmp_path: Path) 
         process.kill()
     with Journal.open(path, PROVENANCE) as journal:
         assert len(journal.done) == 40
+
+
+FINISHER = """
+import sys
+sys.path.insert(0, {here!r})
+from catalog_samples import PROVENANCE, make_block
+from astrodetect.catalogs.journal import Journal
+for number in range(12):
+    with Journal.open({path!r}, PROVENANCE) as journal:
+        journal.append(make_block(number))
+        journal.finish()
+    print(number, flush=True)
+"""
+
+
+def test_reading_while_runs_finish_never_misses_anything(tmp_path: Path) -> None:
+    path = tmp_path / "n.h5"
+    code = FINISHER.format(here=str(HERE), path=str(path))
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            with Catalog(path) as catalog:  # the next run is writing by now
+                ids = set(catalog.read_columns(["recording_id"], "recordings")["recording_id"].tolist())
+            assert {make_id(number) for number in range(int(line) + 1)} <= ids
+    assert process.returncode == 0
 
 
 def test_a_folder_that_is_missing_or_may_not_be_written(tmp_path: Path) -> None:
