@@ -117,10 +117,14 @@ class _Run:
                 self.hooks.call("recording_started", recording=self.recording, n_frames=stream.n_frames)
                 self._check_stream(stream)
                 preprocessors = self._preprocessors(stream)
-                if isinstance(self.plan.detector, ComposedDetector):
-                    self.plan.detector.clock = self.clock
+                detector = self.plan.detector
                 stages: list[Stage] = [stage for _, stage in preprocessors]
-                for stage in [*stages, self.plan.detector, *self.plan.postprocessors]:
+                if isinstance(detector, ComposedDetector):
+                    detector.clock = self.clock
+                    stages += detector.stages
+                else:
+                    stages.append(detector)
+                for stage in [*stages, *self.plan.postprocessors]:
                     with self.clock.time(self.plan.name_of(stage)):
                         stage.open(stream, self.device)
                     opened_stages.append(stage)
