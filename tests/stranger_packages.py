@@ -13,6 +13,7 @@ def install(project: Path, site: Path) -> str:
     """Put what `project`'s pyproject.toml declares into the folder `site`; give the distribution's name."""
     declared = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
     meta = declared["project"]
+    site.mkdir(exist_ok=True)
     for package in declared["tool"]["setuptools"].get("packages", []):
         shutil.copytree(project / package, site / package)
     for module in declared["tool"]["setuptools"].get("py-modules", []):

@@ -1,0 +1,159 @@
+"""Writes the reference pages from the code: settings, commands, columns. Nothing of it is kept in git.
+
+The pages lie in ``docs/generated`` and are included by the pages that a person wrote.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+#: A line of dashes under a word: where the sections of a numpydoc docstring begin.
+_SECTION = re.compile(r"^\w[\w ]*\n-{3,}$", re.MULTILINE)
+
+
+def setup(app: Any) -> dict[str, bool]:
+    """Write the pages when the build begins."""
+    app.connect("builder-inited", lambda app: write_all(Path(app.srcdir) / "generated"))
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def write_all(folder: Path) -> None:
+    """Write every page that has changed."""
+    folder.mkdir(exist_ok=True)
+    pages = {
+        "tables.md": tables(),
+        "plugins.md": plugins(),
+        "commands.md": commands(),
+        "columns.md": columns(),
+        "simulation.md": simulation(),
+        "meteor.md": built_in_pipelines(),
+    }
+    for name, lines in pages.items():
+        text = "\n".join(lines) + "\n"
+        path = folder / name
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+
+
+def prose(cls: type[Any]) -> str:
+    """Give the docstring of a class up to its first section, as Markdown."""
+    text = inspect.getdoc(cls) or ""
+    return _SECTION.split(text)[0].strip().replace("``", "`")
+
+
+def settings_of(cls: type[Any]) -> Iterator[str]:
+    """Give the settings of a dataclass as a definition list."""
+    from astrodetect.core.settings import describe
+
+    for setting in describe(cls):
+        if setting.default is dataclasses.MISSING:
+            given = "**required**"
+        elif setting.default is None:
+            given = "absent by default"
+        else:
+            given = f"default `{_toml(setting.default)}`"
+        yield f"`{setting.name}` — {setting.type.replace('|', 'or').replace(', or absent', '')}; {given}"
+        yield f": {setting.help or '(not documented)'}"
+        yield ""
+
+
+def _toml(value: Any) -> str:
+    import tomli_w
+
+    plain = list(value) if isinstance(value, tuple) else str(value) if isinstance(value, Path) else value
+    return tomli_w.dumps({"x": plain}).partition("=")[2].replace("\n", " ").replace(" ]", "]").strip()
+
+
+def tables() -> Iterator[str]:
+    """Describe the tables of a pipeline file that belong to no plugin."""
+    from astrodetect.core import tables as core
+
+    named = (
+        ("[window]", core.WindowSettings),
+        ("[accept]", core.AcceptSettings),
+        ("[station.CODE]", core.StationSettings),
+        ("[catalog]", core.CatalogSettings),
+    )
+    for name, cls in named:
+        yield from (f"### `{name}`", "")
+        yield from settings_of(cls)
+
+
+def plugins() -> Iterator[str]:
+    """Describe the built-in plugins, kind by kind."""
+    from astrodetect.core import registry
+    from astrodetect.core.stages import KINDS, kind_of
+    from astrodetect.scaffold.texts import TABLES
+
+    own: dict[str, list[tuple[str, type[Any]]]] = {kind: [] for kind in KINDS}
+    for name, claimants in registry.installed().items():
+        if any(plugin.target.startswith("astrodetect.plugins.") for plugin in claimants):
+            cls: type[Any] = registry.load(name)
+            own[kind_of(cls) or ""].append((name, cls))
+    for kind, named in own.items():
+        if not named:
+            continue
+        yield from (f"### Kind {kind}: `{TABLES[kind]}`", "")
+        for name, cls in named:
+            yield from (f"#### `{name}`", "", prose(cls), "")
+            for what in ("needs", "gives"):
+                if planes := getattr(cls, what):
+                    names = ", ".join(f"`{plane}`" for plane in planes)
+                    yield from (f"*{what.capitalize()}* the planes {names}.", "")
+            yield from settings_of(cls)
+
+
+def commands() -> Iterator[str]:
+    """Give the help of every command as the command line prints it."""
+    from astrodetect.cli import cli
+
+    yield from _help(cli, "astrodetect", None)
+
+
+def _help(command: click.Command, name: str, parent: click.Context | None) -> Iterator[str]:
+    context = click.Context(command, info_name=name, parent=parent, terminal_width=90, max_content_width=90)
+    title = context.command_path
+    yield from (f"## `{title}`", "", "```text", command.get_help(context), "```", "")
+    if isinstance(command, click.Group):
+        for child in command.list_commands(context):
+            found = command.get_command(context, child)
+            if found is not None:
+                yield from _help(found, child, context)
+
+
+def columns() -> Iterator[str]:
+    """Describe the columns of a catalog's tables."""
+    from astrodetect.core import columns as core
+
+    named = (
+        ("/detections", core.DETECTION_COLUMNS),
+        ("/tracks", core.TRACK_COLUMNS),
+        ("/recordings", core.RECORDING_COLUMNS),
+    )
+    for table, described in named:
+        yield from (f"### `{table}`", "", "| column | type | unit | meaning |", "| --- | --- | --- | --- |")
+        for column in described:
+            yield f"| `{column.name}` | {column.dtype} | {column.unit} | {column.description} |"
+        yield ""
+
+
+def simulation() -> Iterator[str]:
+    """Give the settings of the simulation with their defaults."""
+    from astrodetect.simulation.settings import Settings
+
+    yield from settings_of(Settings)
+
+
+def built_in_pipelines() -> Iterator[str]:
+    """Print the built-in pipelines."""
+    from astrodetect import pipelines
+
+    for name in pipelines.names():
+        yield from (f"### `{name}`", "", "```toml", (pipelines.text(name) or "").rstrip(), "```", "")
