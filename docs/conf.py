@@ -23,5 +23,3 @@ autodoc_typehints = "none"
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
 default_role = "code"
-# The page on the detection method is listed by a pattern: it may be missing from a checkout.
-suppress_warnings = ["toc.empty_glob"]

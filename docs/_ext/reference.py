@@ -68,7 +68,8 @@ def _toml(value: Any) -> str:
     import tomli_w
 
     plain = list(value) if isinstance(value, tuple) else str(value) if isinstance(value, Path) else value
-    return tomli_w.dumps({"x": plain}).partition("=")[2].replace("\n", " ").replace(" ]", "]").strip()
+    text = " ".join(tomli_w.dumps({"x": plain}).partition("=")[2].split())
+    return text.replace("[ ", "[").replace(", ]", "]")
 
 
 def tables() -> Iterator[str]:
@@ -118,7 +119,7 @@ def commands() -> Iterator[str]:
 
 
 def _help(command: click.Command, name: str, parent: click.Context | None) -> Iterator[str]:
-    context = click.Context(command, info_name=name, parent=parent, terminal_width=90, max_content_width=90)
+    context = click.Context(command, info_name=name, parent=parent, terminal_width=90, **command.context_settings)
     title = context.command_path
     yield from (f"## `{title}`", "", "```text", command.get_help(context), "```", "")
     if isinstance(command, click.Group):
