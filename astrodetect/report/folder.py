@@ -109,8 +109,10 @@ def _check(path: Path) -> str | None:
             raise AstrodetectError(f"{path}: is a file; expected a folder for the report")
         if not any(path.iterdir()):
             return None
-        page = path / PAGE
-        head = page.open(encoding="utf-8", errors="replace").read(4096) if page.is_file() else ""
+        head = ""
+        if (path / PAGE).is_file():
+            with (path / PAGE).open(encoding="utf-8", errors="replace") as file:
+                head = file.read(4096)
     found = _MARK.search(head)
     if found is None:
         raise AstrodetectError(

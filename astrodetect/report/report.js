@@ -27,25 +27,21 @@
     });
   }
 
-  // Show one label only; a recording without it goes too.
+  // Show one label only; a recording of which nothing is left goes too.
   const select = document.getElementById("by-label");
-  const filter = () => {
+  const controls = document.querySelector(".controls");
+  const sections = all(".recording");
+  const show = () => {
     const label = select.value;
     for (const item of all("[data-label]")) {
       item.classList.toggle("filtered", label !== "" && item.dataset.label !== label);
     }
-    for (const section of all(".recording")) {
-      section.classList.toggle("filtered", !section.querySelector("tbody tr:not(.filtered)"));
-    }
-    tell();
+    for (const section of sections) section.classList.remove("filtered");
+    const left = sections.map((section) => all("tbody tr", section).some((row) => row.offsetParent));
+    sections.forEach((section, i) => section.classList.toggle("filtered", !left[i]));
+    document.getElementById("none-shown").hidden = left.includes(true) || !sections.length;
   };
-  const tell = () => {
-    const shown = all(".recording").some((section) => section.offsetParent !== null);
-    const none = document.getElementById("none-shown");
-    none.hidden = shown || !document.querySelector(".recording");
-  };
-  select.addEventListener("change", filter);
-  document.querySelector(".controls").addEventListener("input", tell);
-  document.querySelector(".controls").addEventListener("submit", (event) => event.preventDefault());
-  filter();
+  controls.addEventListener("change", show);
+  controls.addEventListener("submit", (event) => event.preventDefault());
+  show();
 })();

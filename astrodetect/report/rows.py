@@ -108,7 +108,9 @@ def _row(
     one: Shown, columns: Sequence[tuple[str, bool]], section_of: Mapping[str, tuple[str, str]] | None
 ) -> str:
     if section_of is None:
-        first = f'<a href="#m-{one.anchor}" aria-label="No. {one.name}, show in the picture">{one.name}</a>'
+        first = one.name
+        if one.thumbnail is not None:
+            first = f'<a href="#m-{one.anchor}" aria-label="No. {one.name}, in the picture">{one.name}</a>'
         key, identity = sort_key(_natural(one.name)), f' id="{one.anchor}"'
     else:
         _, path = section_of[one.anchor]
