@@ -1,0 +1,309 @@
+"""From patches to candidates: what moved there, how it was measured, and what it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from astrodetect.core.data import Window
+from astrodetect.core.detections import ROW, Detections
+from astrodetect.core.geometry import clip_box
+from astrodetect.methods.features import Shape, beside, blob, feature_vector, track_numbers
+from astrodetect.methods.look import Look
+from astrodetect.methods.measure import Point, measure_track, trail_width
+from astrodetect.methods.probability import ClassModel
+from astrodetect.methods.streaks import Line, find_line, follow
+
+#: Objects that are looked for in one patch.
+_PER_PATCH = 2
+#: FWHM (px) that is assumed of what has no path.
+_WIDTH = 3.0
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One object of a window, or a patch in which none was found.
+
+    Attributes
+    ----------
+    points : tuple of Point
+        Its track, in frames of the window.
+    shape : Shape
+        What the pixels say.
+    box : (float, float, float, float)
+        ``x_min, y_min, x_max, y_max`` (px).
+    score : float
+        Score of its patch.
+    line : Line or None
+        Its path.
+    """
+
+    points: tuple[Point, ...]
+    shape: Shape
+    box: tuple[float, float, float, float]
+    score: float
+    line: Line | None = None
+
+    @property
+    def peak_snr(self) -> float:
+        """Highest signal-to-noise in one frame."""
+        return max((point.aperture_snr for point in self.points), default=0.0)
+
+
+@dataclass(frozen=True)
+class Search:
+    """What decides how candidates are found.
+
+    Attributes
+    ----------
+    evidence : float
+        Least log likelihood ratio of a path.
+    edge_snr : float
+        Signal-to-noise of the first and last frame of a track.
+    edge_fraction : float
+        The same as a fraction of the track's highest.
+    significant : float
+        Standard deviations of a pixel of what does not move.
+    """
+
+    evidence: float = 15.0
+    edge_snr: float = 4.0
+    edge_fraction: float = 0.08
+    significant: float = 4.0
+
+
+def find_candidates(
+    window: Window,
+    look: Look,
+    corners_yx: NDArray[np.int64],
+    size: tuple[int, int],
+    scores: Sequence[float],
+    search: Search,
+    rng: np.random.Generator,
+) -> list[Candidate]:
+    """Find what is in the patches of a window, best score first.
+
+    The pixels of each object that is found are taken out before the search goes on, so that one
+    object in several patches is found once, and two in one patch are found both.
+
+    Parameters
+    ----------
+    window : Window
+        With planes ``max``, ``background``, ``image``, ``argmax``.
+    look : Look
+        The same, as significance.
+    corners_yx : (K, 2) int array
+        First pixels of the patches; may lie outside.
+    size : (int, int)
+        Height and width of the patches.
+    scores : sequence of float
+        Of the patches.
+    search : Search
+        What decides.
+    rng : numpy.random.Generator
+        For the draws of the line search.
+
+    Returns
+    -------
+    list of Candidate
+    """
+    z = look.z.copy()
+    found: list[Candidate] = []
+    for (top, left), score in zip(corners_yx.tolist(), scores, strict=True):
+        rows, columns = clip_box(top, size[0], z.shape[0])[0], clip_box(left, size[1], z.shape[1])[0]
+        if rows.stop <= rows.start or columns.stop <= columns.start:
+            continue
+        moving = 0
+        for _ in range(_PER_PATCH):
+            candidate = _moving(window, look, z, rows, columns, float(score), search, rng)
+            if candidate is None:
+                break
+            moving += 1
+            found.append(candidate)
+        if not moving:
+            still = _standing(window, look, z, rows, columns, float(score), search)
+            if still is not None:
+                found.append(still)
+    return found
+
+
+def _moving(
+    window: Window,
+    look: Look,
+    z: NDArray[np.float32],
+    rows: slice,
+    columns: slice,
+    score: float,
+    search: Search,
+    rng: np.random.Generator,
+) -> Candidate | None:
+    line = find_line(z[rows, columns], look.argmax[rows, columns], (rows.start, columns.start), rng)
+    if line is None:
+        return None
+    line = follow(line, z, look.argmax, window.n_frames, window.mask)
+    # Correlated pixels are fewer witnesses than they seem.
+    line = replace(line, evidence=line.evidence / look.correlation)
+    if line.evidence < search.evidence or line.length < 2:
+        return None
+    width = trail_width(line, look.image)
+    area, common = blob(z[rows, columns], look.argmax[rows, columns], search.significant)
+    contrast = beside(line, z, look.argmax, width)
+    points = measure_track(window, line, width, edge_snr=search.edge_snr, edge_fraction=search.edge_fraction)
+    _take_out(z, look.argmax, line, width)
+    if len(points) < 2:
+        return None
+    shape = Shape(line.evidence, contrast, width, area, common)
+    return Candidate(tuple(points), shape, _track_box(points, width, window.shape), score, line)
+
+
+def _take_out(z: NDArray[np.float32], argmax: NDArray[Any], line: Line, width: float) -> None:
+    """Set the pixels of an object to nothing, so that it is not found again."""
+    s = np.linspace(line.first, line.last, 9)
+    y, x = line.position(s)
+    margin = 2.0 * width + 4
+    rows = slice(max(int(y.min() - margin), 0), max(int(y.max() + margin) + 1, 0))
+    columns = slice(max(int(x.min() - margin), 0), max(int(x.max() + margin) + 1, 0))
+    part, when = z[rows, columns], argmax[rows, columns]
+    if part.size == 0:
+        return
+    yy, xx = np.mgrid[rows.start : rows.start + part.shape[0], columns.start : columns.start + part.shape[1]]
+    along, aside = line.coordinates(yy, xx)
+    mine = (along >= line.first - margin) & (along <= line.last + margin) & (np.abs(aside) <= 1.5 * width + 2)
+    mine &= np.abs(when - line.time(np.clip(along, line.first, line.last))) <= 2 * line.tolerance() + 2
+    part[mine] = 0
+
+
+def _track_box(
+    points: Sequence[Point], width: float, shape: tuple[int, int]
+) -> tuple[float, float, float, float]:
+    x, y = np.array([p.x for p in points]), np.array([p.y for p in points])
+    return clipped_box(x.min() - width, y.min() - width, x.max() + width + 1, y.max() + width + 1, shape)
+
+
+def clipped_box(
+    x_min: float, y_min: float, x_max: float, y_max: float, shape: tuple[int, int]
+) -> tuple[float, float, float, float]:
+    """Give a box cut at the frame, of at least one pixel."""
+    x_min, y_min = min(max(float(x_min), 0.0), shape[1] - 1.0), min(max(float(y_min), 0.0), shape[0] - 1.0)
+    return x_min, y_min, max(min(float(x_max), shape[1]), x_min + 1), max(min(float(y_max), shape[0]), y_min + 1)
+
+
+def _standing(
+    window: Window,
+    look: Look,
+    z: NDArray[np.float32],
+    rows: slice,
+    columns: slice,
+    score: float,
+    search: Search,
+) -> Candidate | None:
+    """Describe what stands in a patch: the bright pixels joined to its brightest."""
+    from scipy.ndimage import label
+
+    part, when = z[rows, columns], look.argmax[rows, columns]
+    peak = np.unravel_index(int(np.argmax(part)), part.shape)
+    if part[peak] < search.significant:
+        return None
+    parts, _ = label(part > search.significant, structure=np.ones((3, 3)))
+    mine = parts == parts[peak]
+    area, common = blob(np.where(mine, part, 0), when, search.significant)
+    ys, xs = np.nonzero(mine)
+    box = (columns.start + xs.min(), rows.start + ys.min(), columns.start + xs.max() + 1, rows.start + ys.max() + 1)
+    value = np.where(mine, look.image[rows, columns], 0).clip(0)
+    total = max(float(value.sum()), 1e-9)
+    y = rows.start + float((value * np.arange(part.shape[0])[:, None]).sum() / total)
+    x = columns.start + float((value * np.arange(part.shape[1])).sum() / total)
+    times = when[mine].astype(np.int64)
+    frame = int(np.bincount(times).argmax())
+    background = float(window.planes["background"][rows, columns][peak])
+    snr = float(np.sqrt(np.square(part[mine]).sum() / max(len(ys), 1)) * np.sqrt(min(len(ys), 12)))
+    point = Point(frame, x, y, total, background, snr, snr, float(value.max()), 0)
+    return Candidate((point,), Shape(0.0, 0.0, _WIDTH, area, common), tuple(float(v) for v in box), score)  # type: ignore[arg-type]
+
+
+def to_detections(candidates: Sequence[Candidate], window: Window, model: ClassModel) -> Detections:
+    """Give candidates as a table with tracks, labelled by a model.
+
+    Parameters
+    ----------
+    candidates : sequence of Candidate
+        Of one window.
+    window : Window
+        Their window; frames are counted in the recording, times taken from it.
+    model : ClassModel
+        What decides on the label.
+
+    Returns
+    -------
+    Detections
+    """
+    if not candidates:
+        return Detections.empty()
+    rows: list[dict[str, Any]] = []
+    tracks: list[tuple[int, Point]] = []
+    diagonal = float(np.hypot(*window.shape))
+    for number, candidate in enumerate(candidates):
+        points = candidate.points
+        track = numbers_of(points, 0, window.n_frames - 1)
+        vector = feature_vector(
+            candidate.shape, track, candidate.peak_snr, window.stream.frame_rate, diagonal
+        )
+        label, probability = model.decide(vector)
+        rows.append(_row(candidate, window, label, probability, track))
+        tracks.extend((number, point) for point in points)
+    columns = {name: [row[name] for row in rows] for name in rows[0]}
+    frames = np.array([point.frame for _, point in tracks], dtype=np.int64)
+    return Detections(
+        columns,
+        {
+            ROW: [number for number, _ in tracks],
+            "frame": frames + window.start,
+            "time": np.asarray(window.times)[np.clip(frames, 0, window.n_frames - 1)],
+            "x": [point.x for _, point in tracks],
+            "y": [point.y for _, point in tracks],
+            "flux": [point.flux for _, point in tracks],
+            "background": [point.background for _, point in tracks],
+            "n_saturated": [point.n_saturated for _, point in tracks],
+        },
+    )
+
+
+def numbers_of(points: Sequence[Point], first: int, last: int) -> dict[str, float]:
+    """Give `track_numbers` of points."""
+    return track_numbers(
+        np.array([p.frame for p in points]),
+        np.array([p.x for p in points]),
+        np.array([p.y for p in points]),
+        np.array([p.flux for p in points]),
+        first,
+        last,
+    )
+
+
+def _row(
+    candidate: Candidate, window: Window, label: str, probability: float, track: dict[str, float]
+) -> dict[str, Any]:
+    points, shape = candidate.points, candidate.shape
+    return {
+        "frame_start": points[0].frame + window.start,
+        "frame_end": points[-1].frame + window.start,
+        "x_start": points[0].x,
+        "y_start": points[0].y,
+        "x_end": points[-1].x,
+        "y_end": points[-1].y,
+        **dict(zip(("x_min", "y_min", "x_max", "y_max"), candidate.box, strict=True)),
+        "label": label,
+        "probability": probability,
+        "score": candidate.score,
+        "n_frames": len(points),
+        "speed": track["speed"],
+        "peak": max(point.peak for point in points),
+        "flux": sum(point.flux for point in points),
+        "snr": candidate.peak_snr,
+        "n_saturated": sum(point.n_saturated for point in points),
+        **shape._asdict(),
+    }

@@ -1,0 +1,100 @@
+"""A window as scorer and classifier see it: significance of the pixels, and when they were brightest."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from astrodetect.core.data import Window
+from astrodetect.methods.flashes import without_flashes
+from astrodetect.methods.noise import ROUNDING, estimate_noise, flatten
+from astrodetect.methods.scores import smooth
+
+#: Of each thread: what `look_at` gave last, while that window's image lives.
+_memory = threading.local()
+
+
+@dataclass(frozen=True)
+class Look:
+    """What stands out in a window.
+
+    Attributes
+    ----------
+    z : (H, W) float32 array
+        Standard deviations above the noise; 0 where masked or not finite.
+    argmax : (H, W) integer array
+        Frame of the maximum.
+    image : (H, W) array
+        Maximum minus background (ADU), without the common light of flashes.
+    correlation : float
+        Noise of the smoothed significance over that of independent pixels, at least 1: two or
+        more in compressed video.
+    """
+
+    z: NDArray[np.float32]
+    argmax: NDArray[Any]
+    image: NDArray[Any]
+    correlation: float = 1.0
+
+
+def look_at(window: Window, *, block: int = 32, twinkle: float = 0.25) -> Look:
+    """Give what stands out in a window, from its own noise.
+
+    The last answer is kept while its window lives, as scorer and classifier ask for the same.
+
+    Parameters
+    ----------
+    window : Window
+        With planes ``image``, ``background`` and ``argmax``.
+    block, twinkle
+        See `astrodetect.methods.noise.estimate_noise`.
+
+    Returns
+    -------
+    Look
+        Not to be written to.
+    """
+    plane = window.planes["image"]
+    key = (id(plane), window.recording, window.start, window.shape, block, twinkle, id(window.mask))
+    last = getattr(_memory, "last", None)
+    if last is not None and last[0] == key and last[1]() is plane:
+        known: Look = last[2]
+        return known
+    background = np.asarray(window.planes["background"])
+    image, argmax = without_flashes(window)
+    whole_numbers = "max" in window.planes and window.planes["max"].dtype.kind in "ui"
+    model = estimate_noise(
+        image,
+        background,
+        window.mask,
+        block=block,
+        rounding=ROUNDING if whole_numbers else 0.0,
+        # In a single image stars stand in the image itself, not in the background.
+        twinkle=twinkle if window.n_frames > 1 else 0.0,
+    )
+    z = model.significance(image, background, window.mask)
+    if window.n_frames > 1:
+        z = flatten(z)
+        if window.mask is not None:
+            z[window.mask] = 0
+    look = Look(z, argmax, image, _correlation(z))
+    try:
+        _memory.last = (key, weakref.ref(plane), look)
+    except TypeError:
+        _memory.last = None
+    return look
+
+
+def _correlation(z: NDArray[np.float32]) -> float:
+    """Compare the spread of smoothed and of single pixels, below the middle, where nothing shines."""
+    if min(z.shape) < 12:
+        return 1.0
+    smoothed = smooth(z)[1:-1:3, 1:-1:3]
+    low, middle = np.percentile(smoothed, [16, 50])
+    pixels_low, pixels_middle = np.percentile(z[1:-1:3, 1:-1:3], [16, 50])
+    return max(1.0, float((middle - low) / max(pixels_middle - pixels_low, 0.1)))

@@ -1,0 +1,70 @@
+"""What moved: a robust line through x, y and time, measured and told from other things."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+from annotated_types import Ge, Gt, Lt
+
+from astrodetect.core.columns import Column
+from astrodetect.core.data import Window
+from astrodetect.core.detections import Detections
+from astrodetect.core.maps import Patches
+from astrodetect.core.stages import Classifier
+
+
+@dataclass
+class Streak(Classifier):
+    """Classifies patches by what moved in them, without trained weights.
+
+    Takes patches of any size as places to start from, and follows what it finds over the whole
+    planes ``image``, ``argmax``, ``background`` and ``max`` (H, W); measures it in the frames where
+    there are any. Gives the labels ``meteor``, ``slow`` (satellite, aircraft), ``insect``, ``flash``, ``static``,
+    ``noise``, and ``streak`` for single images, with a probability fitted on simulated recordings.
+    """
+
+    #: Least evidence for a path, as the logarithm of the likelihood ratio against noise: lower finds fainter ones and more noise.
+    evidence: Annotated[float, Ge(0)] = 15.0
+    #: Signal-to-noise of a frame with which a track begins and ends: lower makes tracks longer and their ends less sure.
+    edge_snr: Annotated[float, Gt(0)] = 4.0
+    #: The same as a fraction of the track's highest signal-to-noise: the faint wake of a bright one is not followed.
+    edge_fraction: Annotated[float, Ge(0), Lt(1)] = 0.08
+    #: Pixels that many standard deviations above the noise make up what does not move.
+    significant: Annotated[float, Gt(0)] = 4.0
+    #: Side of the blocks in which the noise is estimated, in pixels; best as in the scorer, which saves time.
+    block: Annotated[int, Ge(8)] = 32
+    #: Noise of static sources as a fraction of their brightness; best as in the scorer.
+    twinkle: Annotated[float, Ge(0)] = 0.25
+    #: File with the coefficients of the probability (JSON); none: those that come with the program.
+    model: Path | None = None
+    #: Seed of the draws in the search for lines.
+    seed: int = 0
+
+    needs: ClassVar[tuple[str, ...]] = ("image", "argmax", "background", "max")
+    columns: ClassVar[tuple[Column, ...]] = (
+        Column("evidence", "float64", "", "log likelihood ratio, path against noise; 0 without a path"),
+        Column("contrast", "float64", "", "rate of pixels that agree with the path, less that beside it"),
+        Column("width", "float64", "pix", "full width at half maximum across the path"),
+        Column("area", "float64", "pix2", "significant pixels where it was found"),
+        Column("common", "float64", "", "share of these with their maximum in the same two frames"),
+    )
+
+    def classify(self, patches: Patches, window: Window) -> Detections:
+        """Give the detections in the patches, in pixels of the frame."""
+        from astrodetect.methods.candidates import Search, find_candidates, to_detections
+        from astrodetect.methods.look import look_at
+        from astrodetect.methods.probability import load_model
+        from astrodetect.methods.stills import find_streaks
+
+        look = look_at(window, block=self.block, twinkle=self.twinkle)
+        size = (int(patches.data.shape[2]), int(patches.data.shape[3]))
+        scores = [float(score) for score in patches.selection.scores]
+        if window.n_frames == 1:
+            return find_streaks(window, look, patches.corners_yx, size, scores)
+        search = Search(self.evidence, self.edge_snr, self.edge_fraction, self.significant)
+        found = find_candidates(
+            window, look, patches.corners_yx, size, scores, search, window.rng(self.seed)
+        )
+        return to_detections(found, window, load_model(self.model))
