@@ -242,7 +242,7 @@ def _inside(span: tuple[int, int], window: Window) -> slice | None:
 def _of_frames(reduced: Window, window: Window, inside: slice, place: tuple[slice, slice]) -> Floats:
     """Give maximum minus background of some frames; of the whole window where it arrived reduced."""
     plane: Any = reduced.planes["image"]
-    if window.frames is None or window.n_frames == 1:
+    if window.frames is None or inside == slice(0, window.n_frames):
         return _finite(plane[place])
     background: Any = reduced.planes["background"]
     with np.errstate(invalid="ignore"):

@@ -31,13 +31,19 @@
   const select = document.getElementById("by-label");
   const controls = document.querySelector(".controls");
   const sections = all(".recording");
+  const checked = (id) => Boolean(document.getElementById(id)?.checked);
   const show = () => {
     const label = select.value;
     for (const item of all("[data-label]")) {
       item.classList.toggle("filtered", label !== "" && item.dataset.label !== label);
     }
-    for (const section of sections) section.classList.remove("filtered");
-    const left = sections.map((section) => all("tbody tr", section).some((row) => row.offsetParent));
+    // By classes, not by asking what is visible: that would lay out the whole page.
+    const kinds = { accepted: true, rejected: checked("show-rejected"), camera: checked("show-camera") };
+    const meets = (row) => !row.classList.contains("filtered") && kinds[row.dataset.kind];
+    const left = sections.map(
+      (section) =>
+        (kinds.rejected || !section.classList.contains("rejected-only")) && all("tbody tr", section).some(meets),
+    );
     sections.forEach((section, i) => section.classList.toggle("filtered", !left[i]));
     document.getElementById("none-shown").hidden = left.includes(true) || !sections.length;
   };

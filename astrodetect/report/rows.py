@@ -122,7 +122,9 @@ def _row(
         f"</{'th' if i == 0 else 'td'}>"
         for i, ((name, _), (key, content)) in enumerate(zip(columns, cells, strict=True))
     )
-    return f'<tr class="{one.kind}" data-label="{text(one.label)}"{identity}>{inner}</tr>'
+    return (
+        f'<tr class="{one.kind}" data-kind="{one.kind}" data-label="{text(one.label)}"{identity}>{inner}</tr>'
+    )
 
 
 def _natural(name: str) -> float:

@@ -43,7 +43,10 @@ click('show-tracks'); seen.tracks = shown('.track');
 click('show-names'); seen.names = shown('.name');
 click('show-camera'); seen.camera = shown('tr.camera');
 const select = document.getElementById('by-label');
-const choose = (value) => { select.value = value; select.dispatchEvent(new Event('change', {bubbles: true})); };
+const choose = (value) => {
+  select.value = value;
+  select.dispatchEvent(new Event('change', {bubbles: true}));
+};
 choose('lightning');
 seen.lightning = [shown('tr.accepted'), shown('tr.rejected')];
 click('show-rejected');
@@ -51,7 +54,10 @@ seen.none = [shown('#none-shown'), shown('.recording')];
 choose('');
 const first = document.querySelector('.recording table');
 const names = () => [...first.tBodies[0].rows].map(row => row.cells[0].textContent);
-const sorted = (column) => { first.tHead.rows[0].cells[column].querySelector('button').click(); return names(); };
+const sorted = (column) => {
+  first.tHead.rows[0].cells[column].querySelector('button').click();
+  return names();
+};
 seen.order = [names(), sorted(4), sorted(4), sorted(8), sorted(8)];
 seen.aria = first.tHead.rows[0].cells[8].getAttribute('aria-sort');
 document.title = JSON.stringify(seen);
