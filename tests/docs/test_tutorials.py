@@ -133,3 +133,26 @@ def test_the_toys_run_together(toys, tmp_path, whole):
         assert len(accepted) > 0
         assert {str(label) for label in accepted["label"]} == {"meteor"}
         assert list(catalog.recordings["source"]) == ["toy-source"]
+
+
+def test_a_broken_package_and_a_doubled_name_harm_only_who_names_them(toys, tmp_path):
+    (tmp_path / "broken_toy.py").write_text("raise RuntimeError('no licence')\n")
+    write_info(tmp_path, "broken-toy", {"broken-toy": "broken_toy:Peak"})
+    write_info(tmp_path, "second", {"toy-scorer": "second:Peak", "other": "second:Peak"})
+    for name in ("toys.py", "toys-0.1.0.dist-info"):
+        (tmp_path / name).symlink_to(toys / name)
+    pipeline = (toys / "toys.toml").read_text()
+    (tmp_path / "doubled.toml").write_text(pipeline)
+    (tmp_path / "fine.toml").write_text(pipeline.replace('use = "toy-scorer"', 'use = "toys:Peak"'))
+    write_recording(tmp_path / "night")
+    arguments = ("night", "--out", "night.h5", "--pipeline")
+    refused = astrodetect("run", *arguments, "doubled.toml", site=tmp_path, cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "declared by two distributions, second 0.1.0 and toys 0.1.0" in refused.stderr
+    assert not (tmp_path / "night.h5").exists()
+    run = astrodetect("run", *arguments, "fine.toml", site=tmp_path, cwd=tmp_path)
+    assert run.returncode == 0, run.stderr
+    listed = astrodetect("plugins", site=tmp_path)
+    failing = [line for line in listed.stdout.splitlines() if line.startswith("FAILS")]
+    assert len(failing) == 4
+    assert any("no licence" in line for line in failing)
