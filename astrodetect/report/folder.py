@@ -146,7 +146,7 @@ def told(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        line = f"{path}: the report cannot be written: {error.strerror or error}"
+        line = f"{error.filename or path}: the report cannot be written: {error.strerror or error}"
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             raise StoppedError(line) from error
         raise AstrodetectError(line) from error

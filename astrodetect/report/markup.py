@@ -62,8 +62,12 @@ def count(n: int, what: str) -> str:
     >>> count(1, "frame"), count(12000, "frame")
     ('1 frame', '12\\u202f000 frames')
     """
-    grouped = f"{n:,}".replace(",", "\u202f")
-    return f"{grouped} {what}" if n == 1 else f"{grouped} {what}s"
+    return f"{grouped(n)} {what}" if n == 1 else f"{grouped(n)} {what}s"
+
+
+def grouped(n: int) -> str:
+    """Give a whole number in groups of three digits."""
+    return f"{n:,}".replace(",", "\u202f")
 
 
 def when(seconds: float) -> str:

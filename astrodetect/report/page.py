@@ -12,7 +12,7 @@ from typing import Any
 
 from astrodetect.catalogs.pipelines import pipeline_name
 from astrodetect.catalogs.reader import Catalog
-from astrodetect.report.markup import UNKNOWN, count, lines, number, sort_key, text, when
+from astrodetect.report.markup import UNKNOWN, count, grouped, lines, number, sort_key, text, when
 from astrodetect.report.night import Night, versions_of
 from astrodetect.report.rows import table
 from astrodetect.report.settings import ReportSettings
@@ -95,10 +95,10 @@ def _summary(catalog: Catalog, night: Night, settings: ReportSettings) -> Iterat
 def _figures(night: Night) -> str:
     statuses = ", ".join(f"{n} {text(status)}" for status, n in sorted(night.summary.statuses.items()))
     figures = [
-        (str(night.n_accepted), "accepted"),
-        (str(night.n_rejected), "rejected"),
-        (str(night.summary.n_recordings), f"recordings{f': {statuses}' if statuses else ''}"),
-        (f"{night.summary.n_frames:,}".replace(",", "\u202f"), "frames"),
+        (grouped(night.n_accepted), "accepted"),
+        (grouped(night.n_rejected), "rejected"),
+        (grouped(night.summary.n_recordings), f"recordings{f': {statuses}' if statuses else ''}"),
+        (grouped(night.summary.n_frames), "frames"),
     ]
     cells = "".join(f"<div><dd>{value}</dd><dt>{name}</dt></div>" for value, name in figures)
     return f'<dl class="figures">{cells}</dl>\n' + _camera(night)
@@ -228,7 +228,9 @@ def _controls(night: Night) -> str:
 def _of_the_night(night: Night) -> str:
     if not night.accepted:
         return ""
-    caption = f"{count(len(night.accepted), 'accepted detection')} of all recordings"
+    caption = f"{count(night.n_accepted, 'accepted detection')} of all recordings"
+    if len(night.accepted) < night.n_accepted:
+        caption += f"; the first {grouped(len(night.accepted))} are listed"
     return (
         '<section aria-labelledby="accepted"><h2 id="accepted" class="part">Accepted detections</h2>\n'
         f"{table(night.accepted, caption, night.section_of)}</section>\n"
