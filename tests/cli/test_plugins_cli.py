@@ -149,3 +149,14 @@ def test_a_plugin_that_breaks_a_promise_is_told_which(tmp_path):
     assert "careless: FAILS" in checked.stdout
     assert "put a comment that starts with #: above cell" in checked.stdout
     assert "gives a map over the frame" in checked.stdout
+
+
+def test_a_plugin_that_needs_a_setting_is_no_failure(capsys):
+    assert status("plugins", "check", "mask") == 0
+    assert capsys.readouterr().out == "mask: not tested, since it needs the settings file\n"
+
+
+def test_what_comes_with_the_program_conforms(capsys):
+    ours = astrodetect("plugins", "check")
+    assert "FAILS" not in ours.stdout
+    assert ours.returncode == 0
