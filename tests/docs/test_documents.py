@@ -1,12 +1,15 @@
 """What the documentation says can be done: every command in it exists, every link leads somewhere."""
 
+import ast
 import re
 import shlex
+import tomllib
 
 import click
 import pytest
 from documents import ROOT, blocks, pages
 
+from astrodetect import Pipeline
 from astrodetect.cli import cli
 
 MAIN_JOB = (
@@ -75,3 +78,18 @@ def test_every_benchmark_is_named_and_every_name_is_a_benchmark():
 def test_the_exit_statuses_are_documented():
     text = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
     assert re.findall(r"^\| (\d+) \|", text, re.MULTILINE) == ["0", "1", "2", "3", "130"]
+
+
+def test_code_blocks_are_valid_python_and_toml():
+    for page in pages():
+        for block in blocks(page, "python"):
+            ast.parse(block, filename=str(page))
+        for block in blocks(page, "toml"):
+            tomllib.loads(block)
+
+
+def test_the_pipeline_that_is_shown_has_no_mistakes():
+    (shown,) = blocks(ROOT / "docs" / "pipeline-file.md", "toml")
+    assert Pipeline(shown).check() == []
+    kept = (ROOT / "examples" / "astrodetect-stranger" / "pipeline.toml").read_text(encoding="utf-8")
+    assert Pipeline(kept.replace("stranger-peak", "peak-snr")).check() == []
