@@ -31,6 +31,8 @@ seen.wide = document.documentElement.scrollWidth - document.documentElement.clie
 seen.start = [shown('tr.rejected'), shown('tr.accepted'), shown('.mark.rejected'), shown('.mark.accepted')];
 seen.picture = [shown('.of-accepted'), shown('.of-all')];
 // Where the track is drawn, against where the pixels of the picture are.
+// What is off the screen is laid out only when it comes near; here it has to be at once.
+for (const section of document.querySelectorAll('.recording')) section.style.contentVisibility = 'visible';
 const image = document.querySelector('.of-accepted').getBoundingClientRect();
 const circle = document.querySelector('.mark.accepted circle').getBoundingClientRect();
 seen.start_xy = [(circle.x + circle.width / 2 - image.x) / image.width * 80 - 0.5,
