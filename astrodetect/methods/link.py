@@ -269,6 +269,9 @@ def _joined(tracks: Sequence[Mapping[str, Any]], strength: Sequence[float]) -> d
 
 def _from_track(row: dict[str, Any], track: Mapping[str, Any]) -> None:
     frame, x, y = track["frame"], track["x"], track["y"]
+    if len(frame) == 1:
+        # Of one frame the row knows more than its point: a streak has two ends.
+        return
     row["frame_start"], row["frame_end"], row["n_frames"] = int(frame[0]), int(frame[-1]), len(frame)
     row["x_start"], row["y_start"], row["x_end"], row["y_end"] = float(x[0]), float(y[0]), float(x[-1]), float(y[-1])
     row["speed"] = float(np.hypot(x[-1] - x[0], y[-1] - y[0])) / max(int(frame[-1] - frame[0]), 1)

@@ -7,6 +7,7 @@ chance only; what moves agrees with itself all along its trail, even where each 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -108,14 +109,26 @@ def in_cells(values: NDArray[Any], cell: int, how: str) -> NDArray[np.float32]:
     -------
     (ceil(H / cell), ceil(W / cell)) float32 array
     """
-    height, width = values.shape
-    rows, columns = np.arange(0, height, cell), np.arange(0, width, cell)
-    if how == "max":
-        return np.maximum.reduceat(np.maximum.reduceat(values, rows, axis=0), columns, axis=1).astype(
-            np.float32
-        )
-    along = np.add.reduceat(values, rows, axis=0, dtype=np.uint16 if values.dtype == np.uint8 else None)
-    return np.add.reduceat(along.astype(np.float32), columns, axis=1)
+    reduce = np.maximum.reduce if how == "max" else np.add.reduce
+    # Rows first, a whole row at a time: this is several times faster than by blocks.
+    narrow = np.uint16 if values.dtype == np.uint8 and how == "sum" else None
+    rows = _reduced(values, cell, 0, lambda part, axis: reduce(part, axis=axis, dtype=narrow))
+    out: NDArray[np.float32] = _reduced(rows, cell, 1, lambda part, axis: reduce(part, axis=axis)).astype(np.float32)
+    return out
+
+
+def _reduced(values: NDArray[Any], cell: int, axis: int, reduce: Callable[[Any, int], Any]) -> NDArray[Any]:
+    """Reduce runs of `cell` along an axis; the last run may be shorter."""
+    length = values.shape[axis]
+    whole = length // cell * cell
+    head, tail = np.split(values, [whole], axis=axis)
+    parts = []
+    if whole:
+        shape = (whole // cell, cell, head.shape[1]) if axis == 0 else (head.shape[0], whole // cell, cell)
+        parts.append(reduce(head.reshape(shape), axis + 1))
+    if whole < length:
+        parts.append(np.expand_dims(reduce(tail, axis), axis))
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=axis)
 
 
 def excess(counts: NDArray[np.float32], pairs: NDArray[np.float32], chance: float) -> NDArray[np.float32]:

@@ -23,7 +23,7 @@ _SEED = 25
 #: Pixels count from minus to plus that much, so that a star on the way proves nothing.
 _CLIP = 5.0
 #: Coefficients of the logistic function of `still_features`: fitted by ``benchmarks/fit_stills.py``.
-COEFFICIENTS = (-9.0, 3.0, 2.0, 3.0, 1.5, -3.0)
+COEFFICIENTS = (-10.319, 6.585, -1.217, 7.972, -5.393, -3.023, -5.246)
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,11 @@ class Streak:
             [
                 1.0,
                 np.log10(max(self.line.length, 1.0) / 20.0),
-                np.log10(max(self.mean - max(self.beside, 0.0), 0.05)),
+                np.log10(np.clip(self.mean - max(self.beside, 0.0), 0.05, 5.0)),
                 self.fill,
-                np.log10(max(self.line.length / max(self.width, 1.0), 0.1)),
-                min(self.rough, 3.0),
+                np.log10(max(self.width, 1.0) / 3.0),
+                np.log10(min(max(self.rough, 0.1), 3.0)),
+                float(np.clip(self.beside / max(self.mean, 0.5), -1, 1)),
             ]
         )
 
@@ -159,12 +160,38 @@ def _described(line: Line, z: NDArray[np.float32], image: NDArray[Any]) -> Strea
     s = np.arange(line.first, line.last + 0.5)
     on = np.nanmean(_profile(line, z, s, np.arange(-1.0, 1.5)), axis=1)
     clear = np.array([5.0, 6.0, 7.0, 8.0])
-    sides = [float(np.nanmean(np.minimum(_profile(line, z, s, side), _CLIP))) for side in (clear, -clear)]
-    sides = [side for side in sides if np.isfinite(side)] or [0.0]
+    sides = []
+    for side in (clear, -clear):
+        values = np.minimum(_profile(line, z, s, side), _CLIP)
+        sides.append(float(np.nanmean(values)) if np.isfinite(values).any() else 0.0)
     mean = float(np.nanmedian(on))
     pieces = [float(part.mean()) for part in np.array_split(on, max(2, len(on) // 8))]
     rough = float(np.std(pieces)) / max(float(np.mean(pieces)), 0.3)
     return Streak(line, mean, float(np.mean(on > 0.8)), rough, max(sides), trail_width(line, image))
+
+
+def search_streaks(
+    look: Look, corners_yx: NDArray[np.int64], size: tuple[int, int], scores: Sequence[float]
+) -> list[tuple[Streak, float]]:
+    """Find lines in patches, each once, with the score of its patch.
+
+    Parameters
+    ----------
+    look, corners_yx, size, scores
+        See `find_streaks`.
+    """
+    z = look.z.copy()
+    found: list[tuple[Streak, float]] = []
+    for (top, left), score in zip(corners_yx.tolist(), scores, strict=True):
+        down, right = clip_box(top, size[0], z.shape[0])[0], clip_box(left, size[1], z.shape[1])[0]
+        if down.stop - down.start < 3 or right.stop - right.start < 3:
+            continue
+        streak = find_streak(z, look.image, down, right)
+        if streak is None or streak.line.length < 8:
+            continue
+        found.append((streak, float(score)))
+        _take_out(z, streak)
+    return found
 
 
 def find_streaks(
@@ -190,17 +217,8 @@ def find_streaks(
     Detections
         Labelled ``streak``, or ``noise`` where that is more probable.
     """
-    z = look.z.copy()
-    rows: list[dict[str, Any]] = []
-    for (top, left), score in zip(corners_yx.tolist(), scores, strict=True):
-        down, right = clip_box(top, size[0], z.shape[0])[0], clip_box(left, size[1], z.shape[1])[0]
-        if down.stop - down.start < 3 or right.stop - right.start < 3:
-            continue
-        streak = find_streak(z, look.image, down, right)
-        if streak is None or streak.line.length < 8:
-            continue
-        rows.append(_row(streak, window, look, float(score)))
-        _take_out(z, streak)
+    found = search_streaks(look, corners_yx, size, scores)
+    rows = [_row(streak, window, look, score) for streak, score in found]
     if not rows:
         return Detections.empty()
     numbers = np.arange(len(rows))
