@@ -20,7 +20,7 @@ import click
 )  # fmt: skip
 @click.option(
     "--rejected", default=100, show_default=True, metavar="N",
-    help="List so many rejected detections per recording, the most probable ones.",
+    help="List so many rejected detections per recording; static and noise are left out first.",
 )  # fmt: skip
 @click.option(
     "--width", default=1600, show_default=True, metavar="PIXELS", help="Largest width of a picture."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,6 +51,7 @@ class Night:
     camera: Counter[str] = field(default_factory=Counter)
     n_troubles: int = 0
     n_sections: int = 0
+    n_rejected_only: int = 0
     n_undrawn: int = 0
     n_rejected_left_out: int = 0
     time_first: float = math.inf
@@ -78,11 +79,12 @@ class Night:
         if theirs or ours:
             self.camera["both" if theirs and ours else "camera" if theirs else "ours"] += 1
 
-    def add_section(self, block: RecordingBlock, anchor: str, shown: Iterable[Shown], left_out: int) -> None:
+    def add_section(self, block: RecordingBlock, anchor: str, shown: Sequence[Shown], left_out: int) -> None:
         """Add what the section of a recording shows."""
         self.n_sections += 1
         self.anchors[block.recording_id] = anchor
         self.n_rejected_left_out += left_out
+        self.n_rejected_only += not any(one.kind == "accepted" for one in shown)
         for one in shown:
             if one.kind == "accepted" and len(self.accepted) < self.most_accepted:
                 self.accepted.append(one)

@@ -46,10 +46,19 @@ def page(catalog: Catalog, night: Night, sections: Sequence[str], mark: str, set
         f'<a class="skip" href="#recordings">To the recordings</a>\n<header><h1>{title}</h1>\n'
         f"{_when_made(catalog, night)}</header>\n<main>\n"
         f"{''.join(_summary(catalog, night, settings))}{_controls(night)}{_of_the_night(night)}"
-        f'<h2 id="recordings" class="part">Recordings with detections</h2>\n{recordings}'
+        f'<h2 id="recordings" class="part">Recordings with detections</h2>\n{_hint(night)}{recordings}'
         f'<p id="none-shown" hidden>No detection meets the choice above.</p>\n'
         f"{_all_recordings(night)}{_provenance(catalog)}</main>\n"
         f"<script>{script}</script>\n</body>\n</html>\n"
+    )
+
+
+def _hint(night: Night) -> str:
+    if not night.n_rejected_only:
+        return ""
+    return (
+        f'<p class="hint">{count(night.n_rejected_only, "recording")} in which nothing was accepted'
+        ": shown with the rejected detections.</p>\n"
     )
 
 
@@ -183,8 +192,8 @@ def _left_out(night: Night, settings: ReportSettings) -> str:
         )
     if night.n_rejected_left_out:
         said.append(
-            f"{count(night.n_rejected_left_out, 'rejected detection')} of lower probability left out: at "
-            f"most {settings.rejected} per recording are shown (--rejected)."
+            f"{count(night.n_rejected_left_out, 'rejected detection')} left out: at most "
+            f"{settings.rejected} per recording are shown (--rejected), static and noise last."
         )
     if night.n_accepted > len(night.accepted):
         said.append(

@@ -14,6 +14,9 @@ from astrodetect.report.drawing import overlay
 from astrodetect.report.markup import count, number, text, when
 from astrodetect.report.rows import Shown, table
 
+#: Labels of what is not worth a second look.
+_DULL = frozenset({"static", "noise", "star"})
+
 
 class Picture(NamedTuple):
     """A file relative to the page, its width and height, the first and last frame it is made of."""
@@ -65,7 +68,10 @@ class Chosen:
 
 
 def choose(block: RecordingBlock, most_rejected: int) -> Chosen:
-    """Choose the detections to show: all accepted ones, the most probable rejected ones, the camera's.
+    """Choose the detections to show: all accepted ones, the rejected ones nearest to it, the camera's.
+
+    Nearest is what was rejected for another reason than its label; then what moved or flashed; what
+    is static or noise is the first to go. Among equals the more probable comes first.
 
     Parameters
     ----------
@@ -79,7 +85,8 @@ def choose(block: RecordingBlock, most_rejected: int) -> Chosen:
     if "accepted" in found:
         accepted = found["accepted"].astype(bool)
     rejected = np.flatnonzero(~accepted)
-    ranked = rejected[np.argsort(-found["probability"][rejected], kind="stable")]
+    distance = np.array([_distance(found, int(i)) for i in rejected], dtype=np.int64)
+    ranked = rejected[np.lexsort([-found["probability"][rejected], distance])]
     kept = np.sort(np.concatenate([np.flatnonzero(accepted), ranked[:most_rejected]]))
     kinds = ["accepted" if accepted[i] else "rejected" for i in kept]
     parts = [found.take(kept)]
@@ -87,6 +94,14 @@ def choose(block: RecordingBlock, most_rejected: int) -> Chosen:
         parts.append(block.camera)
         kinds += ["camera"] * len(block.camera)
     return Chosen(Detections.concatenate(parts), tuple(kinds), len(rejected) - len(ranked[:most_rejected]))
+
+
+def _distance(found: Detections, row: int) -> int:
+    """Say how far a rejected detection is from being accepted, roughly."""
+    reason = str(found["reason"][row]) if "reason" in found else ""
+    if reason and reason != f"label {found['label'][row]}":
+        return 0
+    return 2 if found["label"][row] in _DULL else 1
 
 
 def shown_of(chosen: Chosen, anchor: str, drawn: Drawn | None) -> list[Shown]:
@@ -156,7 +171,7 @@ def _caption(block: RecordingBlock, chosen: Chosen) -> str:
     if block.camera is not None and len(block.camera):
         caption += f", {len(block.camera)} by the camera\u2019s own software (C)"
     if chosen.n_left_out:
-        caption += f"; {count(chosen.n_left_out, 'rejected detection')} of lower probability left out"
+        caption += f"; {count(chosen.n_left_out, 'rejected detection')} left out, static and noise first"
     return caption
 
 

@@ -17,7 +17,7 @@ class ReportSettings:
     candidates : int
         Recordings without an accepted detection that get a picture; those with one always do.
     rejected : int
-        Rejected detections listed per recording, the most probable ones.
+        Rejected detections listed per recording; static and noise are the first to go.
     accepted : int
         Accepted detections in the table of the whole night.
     recordings : int

@@ -25,6 +25,7 @@ from report_samples import (
 
 from astrodetect.cli.report import report
 from astrodetect.core.data import Recording
+from astrodetect.core.detections import Detections
 from astrodetect.core.errors import AstrodetectError
 from astrodetect.report import ReportSettings, write_report
 
@@ -235,7 +236,7 @@ def test_large_night_leaves_out_and_says_so(tmp_path: Path) -> None:
     assert (
         "3 recordings without an accepted detection have no section: of those, only the first 1" in page.text
     )
-    assert "1 rejected detection of lower probability left out" in page.text
+    assert "1 rejected detection left out" in page.text
     assert "All 4 recordings; the first 2 are listed" in page.text
     assert "meteor" in page.text
 
@@ -342,3 +343,28 @@ def test_wide_frames_are_reduced_and_thin_tracks_stay(tmp_path: Path) -> None:
     grey = np.asarray(Image.open(tmp_path / name)).astype(int)
     assert grey.shape == (360, 1600)
     assert grey[175:185, 300:1300].max(axis=0).min() > grey[:150].mean() + 60
+
+
+def test_near_misses_are_the_last_to_be_left_out(tmp_path: Path) -> None:
+    write_recording(tmp_path / "night" / "a.fits")
+    recording = find(tmp_path / "night")[0]
+    found = Detections.concatenate([meteor(False).take([0])] * 4).with_columns(
+        label=["static", "slow", "meteor", "slow"],
+        probability=[1.0, 0.7, 0.2, 0.8],
+        reason=["label static", "label slow", "below threshold", "label slow"],
+    )
+    catalog = write_catalog(tmp_path / "night.h5", [block(recording, found)])
+    for most, labels in ((1, {"meteor": 1}), (2, {"meteor": 1, "slow": 1}), (3, {"meteor": 1, "slow": 2})):
+        page = Page(write_report(catalog, settings=ReportSettings(rejected=most)).page)
+        rows = re.findall(r'<tr class="rejected"[^>]* data-label="(\w+)"', page.html)
+        assert Counter(rows) == labels
+    assert "0.80" in page.text
+
+
+def test_recordings_with_rejected_ones_alone_are_announced(tmp_path: Path) -> None:
+    for number in range(2):
+        write_recording(tmp_path / "night" / f"{number}.fits", number)
+    first, second = find(tmp_path / "night")
+    results = [block(first, meteor()), block(second, meteor(False))]
+    text = Page(write_report(write_catalog(tmp_path / "night.h5", results)).page).text
+    assert "1 recording in which nothing was accepted" in text
