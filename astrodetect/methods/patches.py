@@ -42,7 +42,7 @@ def extract_patches(images: Array, corners_yx: Array, size: tuple[int, int], fil
     >>> extract_patches(image, np.array([[[-1, 1]]]), (2, 2), fill=9)[0, 0, 0].tolist()
     [[9, 9], [1, 2]]
     """
-    _check(images, corners_yx, size)
+    check_arguments(images, corners_yx, size)
     outside = fill_value(fill, images.dtype)
     (n_images, n_planes, *_), n_patches = images.shape, corners_yx.shape[1]
     out = np.empty((n_images, n_patches, n_planes, *size), images.dtype)
@@ -82,7 +82,14 @@ def fill_value(fill: float, dtype: np.dtype[Any]) -> np.generic:
     return value
 
 
-def _check(images: Array, corners_yx: Array, size: tuple[int, int]) -> None:
+def check_arguments(images: Array, corners_yx: Array, size: tuple[int, int]) -> None:
+    """Refuse images, corners and sizes that do not fit.
+
+    Raises
+    ------
+    ValueError
+        Saying what does not.
+    """
     if images.ndim != 4:
         raise ValueError(f"images must be (B, C, H, W), not {images.shape}")
     if corners_yx.ndim != 3 or corners_yx.shape[0] != len(images) or corners_yx.shape[2] != 2:
