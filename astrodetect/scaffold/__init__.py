@@ -93,8 +93,7 @@ def package_files(name: str, kind: str) -> dict[str, str]:
 
 
 def _source(relative: str) -> str:
-    text = (resources.files(__name__) / relative).read_text(encoding="utf-8")
-    return re.sub(r"  # noqa: \w+$", "", text, flags=re.MULTILINE)
+    return (resources.files(__name__) / relative).read_text(encoding="utf-8")
 
 
 def _own_imports_last(text: str, module: str) -> str:

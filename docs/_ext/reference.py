@@ -119,7 +119,9 @@ def commands() -> Iterator[str]:
 
 
 def _help(command: click.Command, name: str, parent: click.Context | None) -> Iterator[str]:
-    context = click.Context(command, info_name=name, parent=parent, terminal_width=90, **command.context_settings)
+    context = click.Context(
+        command, info_name=name, parent=parent, terminal_width=90, **command.context_settings
+    )
     title = context.command_path
     yield from (f"## `{title}`", "", "```text", command.get_help(context), "```", "")
     if isinstance(command, click.Group):

@@ -36,7 +36,6 @@ def test_a_new_package_is_complete_and_named_throughout(packages):
         }  # fmt: skip
         text = "".join((folder / name).read_text() for name in files)
         assert "Example" not in text
-        assert "noqa" not in text
         assert "scaffold" not in text
 
 

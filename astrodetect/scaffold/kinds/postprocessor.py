@@ -16,7 +16,7 @@ class Example(Postprocessor):
     #: Least diagonal of the box in pixels. Longer: fewer false alarms, short meteors are lost.
     length: Annotated[float, Ge(0)] = 5.0
 
-    def process(self, detections: Detections, stream: Stream) -> Detections:  # noqa: ARG002
+    def process(self, detections: Detections, stream: Stream) -> Detections:
         """Give a reason to what is too short; what has a reason is kept in the catalog, not accepted."""
         if not len(detections):
             return detections

@@ -20,7 +20,7 @@ class Example(FrameSource):
     #: Frames per second. The files do not say; speeds in pixels per second depend on it.
     frame_rate: Annotated[float, Gt(0)] = 25.0
 
-    def open(self, recording: Recording, device: str = "cpu") -> Stream:  # noqa: ARG002
+    def open(self, recording: Recording, device: str = "cpu") -> Stream:
         """Map the file into memory; frames are read as they are asked for."""
         path = recording.file_paths[0]
         try:
