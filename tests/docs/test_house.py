@@ -127,7 +127,7 @@ def test_no_function_body_is_longer_than_40_lines():
 
 @pytest.mark.parametrize("name", sorted(declared()))
 def test_every_setting_of_a_plugin_is_documented(name):
-    cls = registry.load(name)
+    cls = registry.load(declared()[name])
     assert cls.__doc__
     assert not cls.__doc__.startswith(f"{cls.__name__}("), f"{name} has no docstring of its own"
     assert [s.name for s in describe(cls) if not s.help] == []
@@ -187,6 +187,6 @@ def test_run_never_imports_torch(tmp_path):
 
 def test_no_stage_but_a_learned_one_imports_torch():
     code = "from astrodetect.core import registry\n" + "\n".join(
-        f"registry.load({name!r})" for name in declared()
+        f"registry.load({target!r})" for target in declared().values()
     )
     assert loaded(code, "torch") == []
