@@ -1,0 +1,126 @@
+"""Patches cut by a CUDA kernel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+from annotated_types import Ge
+from numpy.typing import NDArray
+
+from astrodetect.core.arrays import is_torch, to_numpy
+from astrodetect.core.data import Array
+from astrodetect.core.stages import PatchExtractor
+from astrodetect.methods.patches import extract_patches
+
+if TYPE_CHECKING:
+    from astrodetect.cuda.device import Device
+
+
+@dataclass
+class PyCudaPatches(PatchExtractor):
+    """Copy patches of full resolution out of the planes, on a CUDA card through PyCUDA.
+
+    Needs the extra ``cuda``, an NVIDIA driver, nvcc for the first use, and a card of compute
+    capability 7.5 or newer; without them the run does not start. Planes that are on the card stay
+    there, others go up and the patches come back.
+
+    Notes
+    -----
+    Images (B, C, H, W) of any numeric type of at most 8 bytes and corners (B, K, 2) give patches
+    (B, K, C, h, w) of the same type: a tensor on the card for tensors on the card, with gradients,
+    else a NumPy array. Where the memory of the card does not suffice the work is done in smaller
+    batches, and at last on the CPU; the result is the same and the recording says so.
+    """
+
+    #: Height and width of a patch, in pixels; a number means a square. Multiples of 16 bytes in
+    #: width are the fastest: 56 pixels of 16 bits are, odd numbers are not.
+    size: Annotated[int, Ge(1)] | tuple[Annotated[int, Ge(1)], Annotated[int, Ge(1)]] = 56
+    #: Value of pixels outside the frame (ADU of the planes). NaN marks them as unknown in
+    #: floating-point planes.
+    fill: float = 0.0
+
+    def open(self, stream: Any, device: str = "cpu") -> None:
+        """Find the card: the one that `device` names, else the first.
+
+        Raises
+        ------
+        CudaError
+            There is no driver, no PyCUDA, no such card, or it is too old.
+        """
+        from astrodetect.cuda.pycuda_device import open_device
+
+        name, _, number = device.partition(":")
+        self._device: Device = open_device(int(number) if name == "cuda" and number.isdigit() else 0)
+
+    def extract(self, images: Array, corners_yx: NDArray[Any], size: tuple[int, int]) -> Array:
+        """Cut patches.
+
+        Raises
+        ------
+        ValueError
+            Shapes do not fit, corners are no integers, or the type cannot hold `fill`.
+        CudaError
+            The card fails.
+        """
+        cut: Array = cut_on_device(self, self._device, images, corners_yx, size, self.fill)
+        return cut
+
+
+def cut_on_device(
+    stage: PatchExtractor, device: Device, images: Any, corners_yx: Any, size: tuple[int, int], fill: float
+) -> Any:
+    """Cut patches on a device, in parts where its memory is short, and on the CPU where that does not help.
+
+    Parameters
+    ----------
+    stage : PatchExtractor
+        Who is told what was done instead.
+    device : Device
+        Who cuts.
+    images, corners_yx, size, fill
+        As for `astrodetect.methods.patches.extract_patches`; tensors of the device are welcome.
+
+    Returns
+    -------
+    (B, K, C, h, w) array or tensor
+        A tensor for tensors of a device; on the CPU where they did not fit.
+    """
+    from astrodetect.cuda.device import DeviceMemoryError
+    from astrodetect.cuda.extraction import extract_on
+
+    if is_torch(images) and images.device.type != "cpu":
+        return _cut_tensor(stage, device, images, corners_yx, size, fill)
+    pixels, corners = to_numpy(images), to_numpy(corners_yx)
+    try:
+        return extract_on(device, pixels, corners, size, fill)
+    except DeviceMemoryError as error:
+        _tell(stage, f"patches were cut on the CPU: {error}")
+        return extract_patches(pixels, corners, size, fill)
+
+
+def _cut_tensor(
+    stage: PatchExtractor, device: Device, images: Any, corners: Any, size: tuple[int, int], fill: float
+) -> Any:
+    import torch
+
+    from astrodetect.cuda.tensors import extract_in_parts, extract_tensor
+
+    def cut(some: Any, some_corners: Any) -> Any:
+        return extract_tensor(some, some_corners, size, fill, device=device)
+
+    try:
+        return cut(images, corners)
+    except torch.OutOfMemoryError:
+        _tell(stage, f"the memory of {device.name} does not hold all patches: they were cut in parts")
+    try:
+        return extract_in_parts(images, corners, cut)
+    except torch.OutOfMemoryError:
+        _tell(stage, f"patches were cut on the CPU: {device.name} is out of memory")
+    return torch.from_numpy(extract_patches(to_numpy(images), to_numpy(corners), size, fill))
+
+
+def _tell(stage: PatchExtractor, message: str) -> None:
+    """Report once per recording, not once per window."""
+    if message not in stage.__dict__.get("_reports", []):
+        stage.report(message)
