@@ -110,6 +110,8 @@ def _verdict(name: str) -> tuple[str, list[str]]:
     except PluginError as error:
         return "FAILS", [str(error)]
     required = [setting.name for setting in describe(cls) if setting.default is dataclasses.MISSING]
+    if lacking := cls.unavailable():
+        return f"not tested, since {lacking}", []
     if required:
         return f"not tested, since it needs the settings {', '.join(required)}", []
     problems = conformance_problems(cls)

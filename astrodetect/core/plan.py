@@ -203,6 +203,9 @@ class _Reader:
         except PluginError as error:
             self.problems.append(f"{where} use = {use!r}: {error}")
             return None
+        if lacking := cls.unavailable():
+            self.problems.append(f"{where} use = {use!r}: {lacking}")
+            return None
         rest = {key: value for key, value in given.items() if key != "use"}
         stage = settings.build(cls, rest, where, self.base, self.problems)
         if stage is None:

@@ -43,6 +43,14 @@ class Stage:
     gives: ClassVar[tuple[str, ...]] = ()
     columns: ClassVar[tuple[Column, ...]] = ()
 
+    @classmethod
+    def unavailable(cls) -> str:
+        """Say what this computer lacks to run such a stage at all: a card, a library. Given: nothing.
+
+        Asked for when a pipeline is checked, before anything is read.
+        """
+        return ""
+
     def want(self, planes: frozenset[str]) -> None:
         """Learn which planes later stages need; called once, before any recording is opened."""
 
