@@ -40,6 +40,18 @@ class PyCudaPatches(PatchExtractor):
     #: floating-point planes.
     fill: float = 0.0
 
+    @classmethod
+    def unavailable(cls) -> str:
+        """Say whether there is no driver, no PyCUDA, or no card that is new enough."""
+        from astrodetect.cuda.device import CudaError
+        from astrodetect.cuda.pycuda_device import open_device
+
+        try:
+            open_device()
+        except CudaError as error:
+            return str(error)
+        return ""
+
     def open(self, stream: Any, device: str = "cpu") -> None:
         """Find the card: the one that `device` names, else the first.
 
