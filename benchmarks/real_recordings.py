@@ -31,8 +31,8 @@ from astrodetect.pipelines import text as pipeline_text
 #: Thresholds of the pipeline: table, setting, default.
 THRESHOLDS = (
     ("score", "twinkle", 0.25), ("score", "bright", 1.5), ("score", "least", 4.0), ("select", "k", 24),
-    ("extract", "size", 64), ("classify", "evidence", 15.0), ("classify", "edge_snr", 4.0),
-    ("classify", "edge_fraction", 0.08), ("classify", "significant", 4.0), ("classify", "twinkle", 0.25),
+    ("extract", "size", 64), ("classify", "evidence", 15.0), ("classify", "edge_snr", 1.8),
+    ("classify", "edge_fraction", 0.1), ("classify", "significant", 4.0), ("classify", "twinkle", 0.25),
     ("link", "distance", 3.0), ("link", "gap", 0.4), ("accept", "threshold", 0.5),
     ("window", "seconds", 2.1), ("window", "overlap", 0.5),
 )  # fmt: skip

@@ -16,7 +16,7 @@ from astrodetect.methods.features import Shape, beside, blob, feature_vector, tr
 from astrodetect.methods.look import Look
 from astrodetect.methods.measure import Point, measure_track, trail_width
 from astrodetect.methods.probability import ClassModel
-from astrodetect.methods.streaks import Line, find_line, follow
+from astrodetect.methods.streaks import Line, find_lines, follow
 
 #: Objects that are looked for in one patch.
 _PER_PATCH = 2
@@ -71,8 +71,8 @@ class Search:
     """
 
     evidence: float = 15.0
-    edge_snr: float = 4.0
-    edge_fraction: float = 0.08
+    edge_snr: float = 1.8
+    edge_fraction: float = 0.1
     significant: float = 4.0
 
 
@@ -83,7 +83,6 @@ def find_candidates(
     size: tuple[int, int],
     scores: Sequence[float],
     search: Search,
-    rng: np.random.Generator,
 ) -> list[Candidate]:
     """Find what is in the patches of a window, best score first.
 
@@ -104,8 +103,6 @@ def find_candidates(
         Of the patches.
     search : Search
         What decides.
-    rng : numpy.random.Generator
-        For the draws of the line search.
 
     Returns
     -------
@@ -119,7 +116,7 @@ def find_candidates(
             continue
         moving = 0
         for _ in range(_PER_PATCH):
-            candidate = _moving(window, look, z, rows, columns, float(score), search, rng)
+            candidate = _moving(window, look, z, rows, columns, float(score), search)
             if candidate is None:
                 break
             moving += 1
@@ -139,12 +136,12 @@ def _moving(
     columns: slice,
     score: float,
     search: Search,
-    rng: np.random.Generator,
 ) -> Candidate | None:
-    line = find_line(z[rows, columns], look.argmax[rows, columns], (rows.start, columns.start), rng)
-    if line is None:
+    lines = find_lines(z[rows, columns], look.argmax[rows, columns], (rows.start, columns.start), window.n_frames)
+    if not lines:
         return None
-    line = follow(line, z, look.argmax, window.n_frames, window.mask)
+    followed = [follow(line, z, look.argmax, window.n_frames, window.mask) for line in lines]
+    line = max(followed, key=lambda item: item.evidence)
     # Correlated pixels are fewer witnesses than they seem.
     line = replace(line, evidence=line.evidence / look.correlation)
     if line.evidence < search.evidence or line.length < 2:

@@ -160,9 +160,10 @@ def groups(pieces: Sequence[Piece], rules: Rules, frame_rate: float) -> list[lis
 
     reach = max(4.0, 2 * rules.gap * frame_rate) + 1
     order = sorted(range(len(pieces)), key=lambda i: int(pieces[i].frame[0]))
+    moving = [i for i in order if pieces[i].moving]
     standing = [i for i in order if not pieces[i].moving]
-    for place, i in enumerate(order):
-        for j in order[place + 1 :]:
+    for place, i in enumerate(moving):
+        for j in moving[place + 1 :]:
             if pieces[j].frame[0] > pieces[i].frame[-1] + reach:
                 break
             if root(i) != root(j) and same_object(pieces[i], pieces[j], rules, frame_rate):
@@ -171,6 +172,13 @@ def groups(pieces: Sequence[Piece], rules: Rules, frame_rate: float) -> list[lis
         for j in standing[place + 1 :]:
             if root(i) != root(j) and same_object(pieces[i], pieces[j], rules, frame_rate):
                 parent[root(j)] = root(i)
+    # What stands belongs to a track only if it was there while the track passed, and never else:
+    # a star that a meteor crosses is not the meteor.
+    alone = {i for i in standing if sum(root(j) == root(i) for j in standing) == 1}
+    for i in sorted(alone):
+        track = next((j for j in moving if same_object(pieces[i], pieces[j], rules, frame_rate)), None)
+        if track is not None:
+            parent[root(i)] = root(track)
     members: dict[int, list[int]] = {}
     for i in range(len(pieces)):
         members.setdefault(root(i), []).append(i)

@@ -83,8 +83,17 @@ def trail_width(line: Line, image: NDArray[Any], smallest: float = 1.6, largest:
     if part.size == 0:
         return smallest
     sampled = map_coordinates(part, [yy - y0, xx - x0], order=1, mode="nearest")
-    profile = np.mean(sampled, axis=0)
-    profile = profile - np.percentile(profile, 20)
+    # At the edge of the frame only the inner side is known.
+    inside = (yy >= 0) & (yy <= image.shape[0] - 1) & (xx >= 0) & (xx <= image.shape[1] - 1)
+    known = inside.sum(axis=0)
+    profile = np.where(inside, sampled, 0).sum(axis=0) / np.maximum(known, 1)
+    profile[known < 0.5 * len(s)] = np.nan
+    if np.isfinite(profile).sum() < 8:
+        return smallest
+    if np.isnan(profile).any():
+        other = profile[::-1]
+        profile = np.where(np.isnan(profile), other, profile)
+    profile = np.nan_to_num(profile - np.nanpercentile(profile, 20))
     top = int(np.argmax(np.where(np.abs(offsets) <= 3, profile, -np.inf)))
     half = 0.5 * profile[top]
     if half <= 0:
@@ -95,7 +104,7 @@ def trail_width(line: Line, image: NDArray[Any], smallest: float = 1.6, largest:
 
 
 def measure_track(
-    window: Window, line: Line, width: float, *, edge_snr: float = 4.0, edge_fraction: float = 0.08
+    window: Window, line: Line, width: float, *, edge_snr: float = 1.8, edge_fraction: float = 0.1
 ) -> list[Point]:
     """Measure an object in each frame in which it is seen.
 
@@ -111,9 +120,9 @@ def measure_track(
     width : float
         FWHM across (px).
     edge_snr : float
-        Signal-to-noise from which a frame is the first or last of the track.
+        Signal-to-noise of a frame that says as much for the object being there as against it.
     edge_fraction : float
-        The same, as a fraction of the track's highest.
+        Least signal-to-noise of the first and the last frame, as a fraction of the track's highest.
 
     Returns
     -------
@@ -126,38 +135,55 @@ def measure_track(
     points = [p for f in range(first, last + 1) if (p := _measure(window, line, f, width)) is not None]
     points = _carried_on(window, line, width, points, -1, edge_snr)
     points = _carried_on(window, line, width, points, +1, edge_snr)
-    highest = max((point.snr for point in points), default=0.0)
-    return _trimmed(points, max(edge_snr, edge_fraction * highest), edge_snr)
+    return _trimmed(points, edge_snr, edge_fraction)
+
+
+def _gain(snr: float, edge_snr: float) -> float:
+    """Give what a frame says for the object being there: signal-to-noise over the least that counts."""
+    return min(snr, 2.5 * edge_snr) - edge_snr
 
 
 def _carried_on(
     window: Window, line: Line, width: float, points: list[Point], step: int, edge_snr: float
 ) -> list[Point]:
-    """Add frames beyond one end while there is signal; two empty ones end it."""
+    """Add frames beyond one end as long as they say more for the object than against it."""
     if not points:
         return points
     end = points[-1] if step > 0 else points[0]
-    frame, misses, still = end.frame, 0, 0
+    frame, still, total, best, kept = end.frame, 0, 0.0, 0.0, 0
     added: list[Point] = []
-    while misses < 2 and still < _GLOW and 0 <= frame + step < window.n_frames:
+    while total > best - 2.5 * edge_snr and still < _GLOW and 0 <= frame + step < window.n_frames:
         frame += step
-        point = _measure(window, line, frame, width, near=(end.y, end.x) if still or added else None)
-        if point is None or point.snr < edge_snr:
-            misses += 1
-            continue
-        moved = np.hypot(point.x - end.x, point.y - end.y)
-        still = still + 1 if moved < 0.4 * line.speed else 0
-        misses, end = 0, point
+        near = (end.y, end.x) if still or (added and end.snr > 4 * edge_snr) else None
+        point = _measure(window, line, frame, width, near=near)
+        if point is None:
+            break
+        total += _gain(point.snr, edge_snr)
         added.append(point)
+        if point.snr >= edge_snr:
+            still = still + 1 if np.hypot(point.x - end.x, point.y - end.y) < 0.4 * line.speed else 0
+            end = point
+        if total > best and point.snr >= edge_snr:
+            best, kept = total, len(added)
+    added = added[:kept]
     return points + added if step > 0 else added[::-1] + points
 
 
-def _trimmed(points: Sequence[Point], edge: float, least: float) -> list[Point]:
-    """Leave out what is too faint at both ends, and frames without signal in between."""
-    seen = [i for i, point in enumerate(points) if point.snr >= edge]
+def _trimmed(points: Sequence[Point], edge_snr: float, edge_fraction: float) -> list[Point]:
+    """Cut both ends where what lies beyond says more against the object than for it."""
+    if not points:
+        return []
+    snr = np.array([point.snr for point in points])
+    peak = int(np.argmax(snr))
+    gain = np.minimum(snr, 2.5 * edge_snr) - edge_snr
+    last = peak + int(np.argmax(np.cumsum(gain[peak:])))
+    first = peak - int(np.argmax(np.cumsum(gain[peak::-1])))
+    edge = max(edge_snr, edge_fraction * float(snr[peak]))
+    seen = [i for i in range(first, last + 1) if snr[i] >= edge]
     if not seen:
         return []
-    return [point for point in points[seen[0] : seen[-1] + 1] if point.snr >= 0.5 * least]
+    kept = points[seen[0] : seen[-1] + 1]
+    return [point for point in kept if point.snr >= 0.5 * edge_snr]
 
 
 def _measure(

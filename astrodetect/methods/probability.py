@@ -205,6 +205,6 @@ def fit_model(
         gradient = [standard.T @ back + 2 * penalty * w1, back.sum(0), full.T @ error + 2 * penalty * w2, error.sum(0)]
         return value, np.concatenate([g.ravel() for g in gradient])
 
-    solved = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 1500})
+    solved = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 500})
     w1, b1, w2, b2 = split(solved.x)
     return ClassModel(classes, NAMES, mean, scale, w1, b1, w2, b2)

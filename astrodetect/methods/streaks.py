@@ -2,7 +2,7 @@
 
 A maximum image holds the path of what moved; the frame in which each pixel had its maximum holds
 when it passed there. An object is a line through (x, y, t). It is found in a small neighbourhood by
-drawing pairs of pixels (RANSAC, Fischler & Bolles 1981), then followed in both directions as far as
+trying pairs of bright points (consensus, as in Fischler & Bolles 1981), then followed in both directions as far as
 the pixels speak for it more than against it, over gaps.
 """
 
@@ -14,16 +14,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-#: Pixels this significant take part.
-BRIGHT = 1.5
+from astrodetect.methods.scores import smooth
+
 #: Half width of the swath along a line that is looked at (px).
 _HALF = 2
 #: Half width of the swath in which the middle of a trail is found (px).
 _WIDE = 4
 #: Chance that a pixel on the path of a real object is bright at the right time.
 _HIT = 0.55
-#: Largest number of points and of pairs in a search for a line.
-_POINTS, _DRAWS = 160, 160
+#: Slowest motion that a pair of points can be (px per frame).
+_SLOWEST = 0.08
+#: Least summed significance of the points on a line, over what chance gives.
+_LEAST = 9.0
 
 
 @dataclass(frozen=True)
@@ -101,8 +103,10 @@ class Line:
         return 1.2 + 1.5 / max(self.speed, 0.1)
 
 
-def supported(z: NDArray[np.float32], argmax: NDArray[Any], bright: float = BRIGHT) -> NDArray[np.int64]:
-    """Find pixels with bright neighbours that had their maxima at nearly the same time.
+def ridge_points(
+    z: NDArray[np.float32], argmax: NDArray[Any], threshold: float = 2.5, most: int = 48
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+    """Give the local maxima of the smoothed significance, and when they were brightest.
 
     Parameters
     ----------
@@ -110,33 +114,44 @@ def supported(z: NDArray[np.float32], argmax: NDArray[Any], bright: float = BRIG
         Significance.
     argmax : (h, w) integer array
         Frame of the maximum.
-    bright : float
-        Pixels this significant count.
+    threshold : float
+        Smoothed standard deviations from which a maximum counts.
+    most : int
+        So many are given at most: half of them the highest, the others from all heights.
 
     Returns
     -------
-    (n,) int64 array
-        Flat indices, by falling support.
+    y, x : (n,) int64 arrays
+        Positions.
+    t : (n,) float64 array
+        Frame of the maximum of the brightest of 3 by 3 pixels there.
+    weight : (n,) float64 array
+        Smoothed significance, at most 8.
     """
-    frame = argmax.astype(np.int16)
-    on = z > bright
-    support = np.zeros(z.shape, np.int16)
-    for dy, dx in ((0, 1), (1, 0), (1, 1), (1, -1), (0, 2), (2, 0), (1, 2), (2, 1), (-1, 2), (2, -1), (2, 2), (2, -2)):
-        a = (slice(max(0, -dy), z.shape[0] - max(0, dy)), slice(max(0, -dx), z.shape[1] - max(0, dx)))
-        b = (slice(max(0, dy), z.shape[0] - max(0, -dy)), slice(max(0, dx), z.shape[1] - max(0, -dx)))
-        near = on[a] & on[b] & (np.abs(frame[a] - frame[b]) <= 3)
-        support[a] += near
-        support[b] += near
-    weight = np.where(support >= 3, np.minimum(z, 6.0) * np.minimum(support, 8), 0)
-    found = np.flatnonzero(weight)
-    ordered: NDArray[np.int64] = found[np.argsort(-weight.ravel()[found], kind="stable")]
-    return ordered
+    from scipy.ndimage import maximum_filter
+
+    smoothed = smooth(z)
+    y, x = np.nonzero((smoothed > threshold) & (smoothed >= maximum_filter(smoothed, 3, mode="nearest")))
+    weight = smoothed[y, x].astype(np.float64)
+    order = np.argsort(-weight, kind="stable")
+    if len(order) > most:
+        rest = order[most // 2 :]
+        order = np.concatenate([order[: most // 2], rest[np.linspace(0, len(rest) - 1, most // 2).astype(int)]])
+    y, x, weight = y[order], x[order], weight[order]
+    around_y = np.clip(y[:, None] + np.repeat([-1, 0, 1], 3), 0, z.shape[0] - 1)
+    around_x = np.clip(x[:, None] + np.tile([-1, 0, 1], 3), 0, z.shape[1] - 1)
+    brightest = np.argmax(z[around_y, around_x], axis=1)
+    each = np.arange(len(y))
+    t = argmax[around_y[each, brightest], around_x[each, brightest]].astype(np.float64)
+    return y, x, t, np.minimum(weight, 8.0)
 
 
-def find_line(
-    z: NDArray[np.float32], argmax: NDArray[Any], corner_yx: tuple[int, int], rng: np.random.Generator
-) -> Line | None:
-    """Find the line through (x, y, t) that most bright pixels of a patch lie on.
+def find_lines(
+    z: NDArray[np.float32], argmax: NDArray[Any], corner_yx: tuple[int, int], n_frames: int, most: int = 2
+) -> list[Line]:
+    """Find the lines through (x, y, t) that most local maxima of a patch lie on.
+
+    Every pair of maxima is tried.
 
     Parameters
     ----------
@@ -146,64 +161,62 @@ def find_line(
         Frame of the maximum.
     corner_yx : (int, int)
         First pixel of the patch in the frame.
-    rng : numpy.random.Generator
-        For the draws.
+    n_frames : int
+        Length of the window.
+    most : int
+        Lines wanted.
 
     Returns
     -------
-    Line or None
-        In pixels of the frame; None if no two pixels can be joined.
+    list of Line
+        In pixels of the frame, best first; none if no three points lie on one.
     """
-    chosen = supported(np.where(z >= 0.5 * _local_maximum(z), z, 0), argmax)
-    if len(chosen) < 8:
-        return None
-    if len(chosen) > _POINTS:
-        # Half the strongest, half from everywhere: a bright blob must not hide a trail beside it.
-        rest = chosen[_POINTS // 2 :]
-        picked = rest[np.linspace(0, len(rest) - 1, _POINTS // 2).astype(np.int64)]
-        chosen = np.concatenate([chosen[: _POINTS // 2], picked])
-    y, x = (v.astype(np.float64) for v in np.unravel_index(chosen, z.shape))
-    t = argmax.ravel()[chosen].astype(np.float64)
-    weight = np.minimum(z.ravel()[chosen], 6.0).astype(np.float64)
-    first, second = rng.integers(0, len(chosen), (2, 4 * _DRAWS))
-    usable = np.flatnonzero(
-        (np.hypot(x[first] - x[second], y[first] - y[second]) >= 4) & (np.abs(t[first] - t[second]) >= 1)
-    )[:_DRAWS]
-    if not len(usable):
-        return None
-    best, inside = _best_pair(y, x, t, weight, first[usable], second[usable])
-    if inside.sum() < 6:
-        return None
-    line = _fit(y[inside] + corner_yx[0], x[inside] + corner_yx[1], t[inside], weight[inside], degree=1)
-    return line
-
-
-def _local_maximum(z: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Give the maximum over 7 by 7 pixels: of a wide trail only the ridge is needed."""
-    from scipy.ndimage import maximum_filter
-
-    highest: NDArray[np.float32] = maximum_filter(z, 7, mode="nearest")
-    return highest
+    rows, columns, t, weight = ridge_points(z, argmax)
+    if len(t) < 3:
+        return []
+    y, x = rows.astype(np.float64), columns.astype(np.float64)
+    first, second = np.triu_indices(len(t), 1)
+    length, late = np.hypot(x[first] - x[second], y[first] - y[second]), np.abs(t[first] - t[second])
+    usable = (length >= 3) & (late >= 1) & (length >= _SLOWEST * late)
+    first, second = first[usable], second[usable]
+    lines: list[Line] = []
+    free = weight.copy()
+    while len(first) and len(lines) < most:
+        inside, value = _best_pair(y, x, t, free, first, second, n_frames, z.size)
+        if inside.sum() < 3 or value < _LEAST:
+            break
+        line = _fit(y[inside] + corner_yx[0], x[inside] + corner_yx[1], t[inside], weight[inside], degree=1)
+        if line is not None and line.length > 1:
+            lines.append(line)
+        free[inside] = 0
+        left = (free[first] > 0) & (free[second] > 0)
+        first, second = first[left], second[left]
+    return lines
 
 
 def _best_pair(
-    y: NDArray[Any], x: NDArray[Any], t: NDArray[Any], weight: NDArray[Any], a: NDArray[Any], b: NDArray[Any]
-) -> tuple[int, NDArray[np.bool_]]:
-    """Give the pair whose line most points lie on, and those points."""
+    y: NDArray[Any],
+    x: NDArray[Any],
+    t: NDArray[Any],
+    weight: NDArray[Any],
+    a: NDArray[Any],
+    b: NDArray[Any],
+    n_frames: int,
+    area: int,
+) -> tuple[NDArray[np.bool_], float]:
+    """Give the points on the line of the best pair, and their weight over what chance gives."""
     dy, dx, dt = y[b] - y[a], x[b] - x[a], t[b] - t[a]
     length = np.hypot(dy, dx)
     uy, ux, slowness = dy / length, dx / length, dt / length
     down, right = y[None] - y[a, None], x[None] - x[a, None]
     s = down * uy[:, None] + right * ux[:, None]
     off = np.abs(down * ux[:, None] - right * uy[:, None])
-    late = np.abs(t[None] - t[a, None] - s * slowness[:, None])
-    inside = (off <= 1.6) & (late <= 1.2 + 1.5 * np.abs(slowness[:, None]).clip(0, 8))
-    # Points must spread along the line in time: a blob of one frame is no path.
-    moved = np.abs(s * slowness[:, None])
-    spread = np.sqrt(np.where(inside, weight * moved**2, 0).sum(axis=1) / (weight * inside).sum(axis=1).clip(1e-9))
-    value = (weight * inside).sum(axis=1) * np.minimum(spread, 1.0)
+    tolerance = 1.2 + 1.5 * np.abs(slowness).clip(0, 8)
+    inside = (off <= 1.6) & (np.abs(t[None] - t[a, None] - s * slowness[:, None]) <= tolerance[:, None])
+    chance = 3.2 * np.sqrt(area) / area * np.minimum((2 * tolerance + 1) / n_frames, 1.0)
+    value = inside @ weight - chance * weight.sum()
     best = int(np.argmax(value))
-    return best, inside[best]
+    return inside[best] & (weight > 0), float(value[best])
 
 
 def _fit(

@@ -27,10 +27,10 @@ class Streak(Classifier):
 
     #: Least evidence for a path, as the logarithm of the likelihood ratio against noise: lower finds fainter ones and more noise.
     evidence: Annotated[float, Ge(0)] = 15.0
-    #: Signal-to-noise of a frame with which a track begins and ends: lower makes tracks longer and their ends less sure.
-    edge_snr: Annotated[float, Gt(0)] = 4.0
-    #: The same as a fraction of the track's highest signal-to-noise: the faint wake of a bright one is not followed.
-    edge_fraction: Annotated[float, Ge(0), Lt(1)] = 0.08
+    #: Signal-to-noise of a frame that counts neither for nor against a track going on: lower makes tracks longer and their ends less sure.
+    edge_snr: Annotated[float, Gt(0)] = 1.8
+    #: Least signal-to-noise of the first and last frame as a fraction of the track's highest: lower follows the faint wake of a bright one.
+    edge_fraction: Annotated[float, Ge(0), Lt(1)] = 0.1
     #: Pixels that many standard deviations above the noise make up what does not move.
     significant: Annotated[float, Gt(0)] = 4.0
     #: Side of the blocks in which the noise is estimated, in pixels; best as in the scorer, which saves time.
@@ -39,8 +39,6 @@ class Streak(Classifier):
     twinkle: Annotated[float, Ge(0)] = 0.25
     #: File with the coefficients of the probability (JSON); none: those that come with the program.
     model: Path | None = None
-    #: Seed of the draws in the search for lines.
-    seed: int = 0
 
     needs: ClassVar[tuple[str, ...]] = ("image", "argmax", "background", "max")
     columns: ClassVar[tuple[Column, ...]] = (
@@ -64,7 +62,5 @@ class Streak(Classifier):
         if window.n_frames == 1:
             return find_streaks(window, look, patches.corners_yx, size, scores)
         search = Search(self.evidence, self.edge_snr, self.edge_fraction, self.significant)
-        found = find_candidates(
-            window, look, patches.corners_yx, size, scores, search, window.rng(self.seed)
-        )
+        found = find_candidates(window, look, patches.corners_yx, size, scores, search)
         return to_detections(found, window, load_model(self.model))
