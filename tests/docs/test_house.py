@@ -74,6 +74,15 @@ def test_only_catalogs_know_hdf5():
     assert not found
 
 
+def test_pycuda_is_imported_in_one_module():
+    found = {
+        str(path.relative_to(PACKAGE))
+        for path in PACKAGE.rglob("*.py")
+        if any(name.split(".")[0] == "pycuda" for name in imports_of(path))
+    }
+    assert found <= {"cuda/pycuda_device.py"}
+
+
 def test_nothing_is_unpickled():
     found = {
         f"{path.relative_to(ROOT)} imports {name}"
