@@ -10,7 +10,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from astrodetect.catalogs.hdf5 import TableWriter, whole_file, write_provenance
+from astrodetect.catalogs.hdf5 import whole_file, write_provenance
 from astrodetect.catalogs.sources import (
     BlockSource,
     Entry,
@@ -20,10 +20,11 @@ from astrodetect.catalogs.sources import (
     iterate_rows,
     total_lengths,
 )
+from astrodetect.catalogs.table_writer import TableWriter
 from astrodetect.catalogs.tables import join_schemas
 
 #: What `fill` writes; anything else in a finished catalog is copied.
-_OWN = frozenset({"recordings", "detections", "tracks", "camera", "patches", "provenance"})
+_OWN = frozenset({"recordings", "detections", "tracks", "camera", "patches", "provenance", "index"})
 
 
 def assemble(sources: Sequence[BlockSource], temporary: Path, provenance: Mapping[str, str]) -> None:
@@ -60,7 +61,7 @@ def fill(file: Any, sources: Sequence[BlockSource], provenance: Mapping[str, str
     )
     write_provenance(file, {**provenance, "history": json.dumps(runs)})
     writers = {
-        table: TableWriter(file.require_group(table), columns, lengths[table])
+        table: TableWriter(file, table, columns, lengths[table])
         for table, columns in schema.items()
     }
     for rows in iterate_rows(chosen):

@@ -195,14 +195,27 @@ def _encode_detections(detections: Detections, arrays: list[bytes]) -> dict[str,
 
 def _encode_array(name: str, values: Any, arrays: list[bytes]) -> list[Any]:
     if values.dtype == object:
-        return [name, "str", [clean_text(value) for value in values]]
+        return _encode_text(name, values.tolist(), arrays)
     if values.dtype.kind not in "biuf":
         raise ValueError(f"column {name!r} is {values.dtype}; a catalog holds numbers, booleans and text")
+    _put(values, arrays)
+    return [name, values.dtype.str, list(values.shape)]
+
+
+def _encode_text(name: str, values: list[str], arrays: list[bytes]) -> list[Any]:
+    """Encode text: as it is, or where it recurs each once and the number of each row's."""
+    number = {value: i for i, value in enumerate(dict.fromkeys(values))}
+    if 2 * len(number) > len(values):
+        return [name, "str", [clean_text(value) for value in values]]
+    _put(np.fromiter(map(number.__getitem__, values), "<u4", len(values)), arrays)
+    return [name, "text", [len(values), [clean_text(value) for value in number]]]
+
+
+def _put(values: Any, arrays: list[bytes]) -> None:
     data = values.tobytes()
     arrays.append(data)
     if len(data) % 8:
         arrays.append(b"\0" * (-len(data) % 8))
-    return [name, values.dtype.str, list(values.shape)]
 
 
 class _Arrays:
@@ -219,6 +232,10 @@ class _Arrays:
             text = np.empty(len(what), dtype=object)
             text[:] = what
             return text
+        if dtype == "text":
+            known = np.empty(len(what[1]), dtype=object)
+            known[:] = what[1]
+            return known[self.take("<u4", what[:1])]
         kind = np.dtype(dtype)
         count = math.prod(what)
         values = np.frombuffer(self.payload, kind, count, self.offset).reshape(what)

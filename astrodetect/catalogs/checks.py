@@ -13,6 +13,7 @@ import numpy as np
 from astrodetect.catalogs import hdf5
 from astrodetect.catalogs.journal import parts_of
 from astrodetect.catalogs.sources import Segments
+from astrodetect.catalogs.table_writer import update_digest
 from astrodetect.catalogs.tables import DECLARED, Table
 from astrodetect.core.columns import Column
 from astrodetect.core.errors import AstrodetectError
@@ -127,7 +128,7 @@ def _check_digest(dataset: Any, values: Any) -> Iterator[str]:
         yield f"{dataset.name}: attribute 'digest' is missing"
         return
     digest = hashlib.blake2b(digest_size=16)
-    hdf5.update_digest(digest, values)
+    update_digest(digest, values)
     if digest.hexdigest() != hdf5.text_of(expected):
         yield f"{dataset.name}: the values are not those that were written (digest differs)"
 

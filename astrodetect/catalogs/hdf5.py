@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,87 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import h5py
-import numpy as np
 
-from astrodetect.catalogs.tables import Table, conform, length_of
 from astrodetect.core.columns import Column
 from astrodetect.core.errors import AstrodetectError
 
 FORMAT = "astrodetect-catalog"
 FORMAT_VERSION = 1
-#: Rows per chunk, and rows that are gathered before they are written.
-CHUNK_ROWS = 16384
-_TEXT = h5py.string_dtype("utf-8")
-
-
-def update_digest(digest: Any, values: Any) -> None:
-    """Add the values of a column to its digest: little-endian numbers, or text ended by NUL."""
-    if values.dtype == object:
-        digest.update(b"".join(value.encode("utf-8", "surrogateescape") + b"\0" for value in values))
-    else:
-        digest.update(np.ascontiguousarray(values, values.dtype.newbyteorder("<")).tobytes())
-
-
-class TableWriter:
-    """Writes one table, a few rows at a time, in few large writes.
-
-    Parameters
-    ----------
-    group : h5py.Group
-        Where.
-    columns : mapping of str to Column
-        What every row has.
-    n_rows : int
-        How many rows will come.
-    """
-
-    def __init__(self, group: Any, columns: Mapping[str, Column], n_rows: int) -> None:
-        self._columns = columns
-        self._datasets = {name: _create(group, column, n_rows) for name, column in columns.items()}
-        self._digests = {name: hashlib.blake2b(digest_size=16) for name in columns}
-        self._pending: list[Table] = []
-        self._n_pending = self._n_written = 0
-
-    def append(self, table: Table) -> None:
-        """Take rows."""
-        n = length_of(table)
-        if n:
-            self._pending.append(conform(table, self._columns, n))
-            self._n_pending += n
-        if self._n_pending >= CHUNK_ROWS:
-            self._write()
-
-    def _write(self) -> None:
-        if not self._n_pending:
-            return
-        start, stop = self._n_written, self._n_written + self._n_pending
-        for name, dataset in self._datasets.items():
-            values = np.concatenate([table[name] for table in self._pending])
-            dataset[start:stop] = values
-            update_digest(self._digests[name], values)
-        self._pending, self._n_pending, self._n_written = [], 0, stop
-
-    def close(self) -> None:
-        """Write what is left, and the digests."""
-        self._write()
-        for name, dataset in self._datasets.items():
-            dataset.attrs["digest"] = self._digests[name].hexdigest()
-
-
-def _create(group: Any, column: Column, n_rows: int) -> Any:
-    text = column.dtype == "str"
-    packed: dict[str, Any] = {} if text else {"compression": "gzip", "compression_opts": 1, "shuffle": True}
-    dataset = group.create_dataset(
-        column.name,
-        shape=(n_rows,),
-        maxshape=(None,),
-        chunks=(max(1, min(n_rows, CHUNK_ROWS)),),
-        dtype=_TEXT if text else column.dtype,
-        **packed,
-    )
-    dataset.attrs["unit"] = column.unit
-    dataset.attrs["description"] = column.description
-    return dataset
 
 
 def text_of(value: Any) -> str:

@@ -147,7 +147,7 @@ def _described_length(described: Sequence[Any]) -> int:
 
 @cache
 def _native(dtype: str) -> str:
-    return dtype if dtype == "str" else np.dtype(dtype).newbyteorder("=").name
+    return "str" if dtype in ("str", "text") else np.dtype(dtype).newbyteorder("=").name
 
 
 def join_schemas(schemas: Iterable[Schema]) -> Schema:

@@ -20,7 +20,7 @@ from click.testing import CliRunner
 
 from astrodetect.catalogs.checks import verify
 from astrodetect.catalogs.exports import export, export_table
-from astrodetect.catalogs.hdf5 import CHUNK_ROWS
+from astrodetect.catalogs.table_writer import CHUNK_ROWS
 from astrodetect.catalogs.journal import Journal
 from astrodetect.catalogs.merging import merge
 from astrodetect.catalogs.reader import Catalog
