@@ -1,63 +1,51 @@
-"""Which files are recordings: walk a tree once per source, let each file belong to one."""
+"""Which files are recordings: walk a tree part by part, let each file belong to one."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextvars import ContextVar
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, TypeVar
 
+from astrodetect.core.choice import ALL, Choice
 from astrodetect.core.data import Recording, fingerprint_files
 from astrodetect.core.errors import AstrodetectError, PluginError
+from astrodetect.core.search import Part, Search, current
 from astrodetect.core.stages import FrameSource
 
-#: Absolute paths that a source of higher priority has claimed.
-_claimed: ContextVar[Mapping[str, str]] = ContextVar("_claimed", default={})  # noqa: B039
-
-#: Folders that could not be listed during the present search, and why.
-_unlistable: ContextVar[dict[str, str]] = ContextVar("_unlistable", default={})  # noqa: B039
+_Item = TypeVar("_Item")
+#: A class stands for its default settings.
+Sources = Mapping[str, type[FrameSource] | FrameSource]
 
 
 def walk(root: Path) -> Iterator[tuple[Path, list[str]]]:
     """Give the folders under `root` with the file names in each, in order of names.
 
-    Hidden files and folders, folders that were visited already (symbolic link loops) and files that
-    a source of higher priority has claimed are left out. If `root` is a file, its folder and its
-    name alone.
+    Hidden files and folders, and files that a source of higher priority has claimed, are left out;
+    folders that are reached on several ways through symbolic links are given once. If `root` is a
+    file, its folder and its name alone. During a search, a part of the tree at a time.
 
     Yields
     ------
     (Path, list of str)
         Absolute folder and sorted file names; folders without files left are skipped.
     """
-    claimed = _claimed.get()
+    search = current.get()
     if root.is_file():
-        if str(root) not in claimed:
+        if search is not None:
+            search.walked |= root == search.root
+        if search is None or not ({str(root)} & (search.claimed | search.before)):
             yield root.parent, [root.name]
         return
-    seen: set[tuple[int, int]] = set()
-    unlistable = _unlistable.get()
-
-    def note(error: OSError) -> None:
-        unlistable[str(error.filename)] = error.strerror or str(error)
-
-    for folder, folders, names in os.walk(root, onerror=note, followlinks=True):
-        try:
-            status = os.stat(folder)
-        except OSError:
-            folders.clear()
-            continue
-        key = (status.st_dev, status.st_ino)
-        if key in seen:
-            folders.clear()
-            continue
-        seen.add(key)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        here = Path(folder)
-        kept = sorted(name for name in names if not name.startswith(".") and str(here / name) not in claimed)
-        if kept:
-            yield here, kept
+    if search is None:
+        search = Search(Path(os.path.abspath(root)))
+    start, deep = str(root), True
+    if root == search.root:
+        search.walked = True
+        if search.part is not None:
+            start, deep = search.part
+    yield from search.walk(start, deep)
 
 
 def make_recording(source: str, root: Path, location: Path, files: Sequence[Path]) -> Recording:
@@ -76,13 +64,12 @@ def make_recording(source: str, root: Path, location: Path, files: Sequence[Path
     """
     base = root.parent if root.is_file() or location == root else root
     names = tuple(path.relative_to(base).as_posix() for path in files)
-    return Recording(
-        path=location.relative_to(base).as_posix(),
-        root=str(base),
-        files=names,
-        source=source,
-        fingerprint=fingerprint_files(base, names),
-    )
+    path = location.relative_to(base).as_posix()
+    search = current.get()
+    # what nobody asked for is not read
+    wanted = search is None or search.choice.wants(path)
+    fingerprint = fingerprint_files(base, names) if wanted else ""
+    return Recording(path=path, root=str(base), files=names, source=source, fingerprint=fingerprint)
 
 
 def find_files(source: type[FrameSource], root: Path, name: str = "") -> Iterator[Recording]:
@@ -94,8 +81,24 @@ def find_files(source: type[FrameSource], root: Path, name: str = "") -> Iterato
                 yield make_recording(name or source.__name__, root, path, [path])
 
 
+@dataclass
+class Tally:
+    """What a search came by.
+
+    Attributes
+    ----------
+    found : int
+        Recordings that were asked for.
+    left_out : int
+        Recordings that were not asked for.
+    """
+
+    found: int = 0
+    left_out: int = 0
+
+
 def discover(
-    inputs: Sequence[Path], sources: Mapping[str, type[FrameSource] | FrameSource]
+    inputs: Sequence[Path], sources: Sources, choice: Choice = ALL, tally: Tally | None = None
 ) -> Iterator[Recording]:
     """Find the recordings under some inputs, each file claimed by at most one source.
 
@@ -106,11 +109,16 @@ def discover(
     sources : mapping of str to FrameSource, class or instance
         By entry-point name; asked by falling priority, then by name. Of a class the default settings
         hold.
+    choice : Choice
+        Which recordings are asked for.
+    tally : Tally, optional
+        Is counted up on the way.
 
     Yields
     ------
     Recording
-        A folder that may not be listed is one without files and source: it fails when it is processed.
+        In the order of folders; within a part of the tree by source. A folder that may not be listed
+        is one without files and source: it fails when it is processed.
 
     Raises
     ------
@@ -118,54 +126,111 @@ def discover(
         An input does not exist.
     PluginError
         Two sources of one priority claim a file.
+
+    Notes
+    -----
+    The tree is searched in parts that no recording spans (`Search.parts`), so memory follows the
+    largest folder, not the archive. If one source searches by other means than `walk`, the whole
+    tree is one part.
     """
+    tally = tally if tally is not None else Tally()
     order = sorted(sources.items(), key=lambda item: (-item[1].priority, item[0]))
-    claimed: dict[str, str] = {}
+    roots = [Path(os.path.abspath(given)) for given in inputs]
     seen: set[int] = set()
-    unlistable: dict[str, str] = {}
-    for given in inputs:
-        root = Path(os.path.abspath(given))
+    for number, (given, root) in enumerate(zip(inputs, roots, strict=True)):
         if not root.exists():
             raise AstrodetectError(
                 f"{given}: no such file or folder; expected a recording or a folder of them"
             )
-        for name, source in order:
-            higher = {path: who for path, who in claimed.items() if sources[who].priority > source.priority}
-            for recording in _find(source, root, higher, unlistable):
-                if _claim(recording, name, sources, claimed) and recording.recording_id not in seen:
-                    seen.add(recording.recording_id)
-                    yield replace(recording, source=name)
-            for path in source.claims(root):
-                claimed.setdefault(str(path), name)
-        for folder in sorted(unlistable):
-            yield make_recording("", root, Path(folder), [])
-        unlistable.clear()
+        before = frozenset(map(str, roots[:number]))
+        if before & {str(folder) for folder in (root, *root.parents)}:
+            continue
+        search = Search(root, choice, before)
+        for part in _parts(search, order):
+            for recording in find_in(search, part, order, tally):
+                if len(roots) > 1 and recording.recording_id in seen:
+                    continue
+                seen.update([recording.recording_id] if len(roots) > 1 else [])
+                yield recording
 
 
-def _find(
-    source: type[FrameSource] | FrameSource,
-    root: Path,
-    claimed: Mapping[str, str],
-    unlistable: dict[str, str],
+def _parts(search: Search, order: Sequence[tuple[str, Any]]) -> Iterator[Part | None]:
+    """Give the parts in which the tree is searched; None is all of it."""
+    if search.root.is_file() or not all(_follows_walk(source, search) for _, source in order):
+        return iter([None])
+    # By itself: its listings must not be forgotten while a part is searched.
+    ahead = Search(
+        search.root, search.choice, search.before, unlistable=search.unlistable, links=search.links
+    )
+    return ahead.parts()
+
+
+def _follows_walk(source: Any, search: Search) -> bool:
+    """Say whether a source searches by `walk` alone, by letting it search nothing."""
+    empty = Search(search.root, search.choice, part=Part(os.devnull, False))
+    default = getattr(source.claims, "__func__", None) is getattr(FrameSource.claims, "__func__", 0)
+    for ask in (source.find, *([] if default else [source.claims])):
+        empty.walked = False
+        if next(_stepwise(ask, empty), None) is not None or not empty.walked:
+            return False
+    return True
+
+
+def find_in(
+    search: Search, part: Part | None, order: Sequence[tuple[str, Any]], tally: Tally
 ) -> Iterator[Recording]:
-    found = iter(source.find(root))
+    """Find the recordings in one part of a tree.
+
+    Parameters
+    ----------
+    search : Search
+        Of the tree.
+    part : Part or None
+        Where; None for all of the tree.
+    order : sequence of (str, FrameSource)
+        By falling priority.
+    tally : Tally
+        Is counted up.
+    """
+    search.enter(part)
+    sources = dict(order)
+    claimed: dict[str, str] = {}
+    for name, source in order:
+        search.claimed = {path for path, who in claimed.items() if sources[who].priority > source.priority}
+        for recording in _stepwise(source.find, search):
+            if not _claim(recording, name, sources, claimed):
+                continue
+            if search.choice.wants(recording.path):
+                tally.found += 1
+                yield replace(recording, source=name)
+            else:
+                tally.left_out += 1
+        for path in _stepwise(source.claims, search):
+            claimed.setdefault(str(path), name)
+    for folder in sorted(search.unlistable):
+        yield make_recording("", search.root, Path(folder), [])
+    search.unlistable.clear()
+
+
+def _stepwise(ask: Callable[[Path], Iterator[_Item]], search: Search) -> Iterator[_Item]:
+    found: Iterator[_Item] | None = None
     while True:
         # Set for each step alone: a generator runs in the context of whoever asks for the next item.
-        tokens = _claimed.set(claimed), _unlistable.set(unlistable)
+        token = current.set(search)
         try:
-            recording = next(found, None)
+            found = iter(ask(search.root)) if found is None else found
+            item = next(found, None)
         finally:
-            _claimed.reset(tokens[0])
-            _unlistable.reset(tokens[1])
-        if recording is None:
+            current.reset(token)
+        if item is None:
             return
-        yield recording
+        yield item
 
 
 def _claim(
     recording: Recording,
     name: str,
-    sources: Mapping[str, type[FrameSource] | FrameSource],
+    sources: Sources,
     claimed: dict[str, str],
 ) -> bool:
     files = [str(path) for path in recording.file_paths]
