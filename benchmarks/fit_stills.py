@@ -65,7 +65,9 @@ def with_trail(
             break
     share = np.clip(((xx - x0) * (x1 - x0) + (yy - y0) * (y1 - y0)) / length**2, 0, 1)
     square = (xx - x0 - share * (x1 - x0)) ** 2 + (yy - y0 - share * (y1 - y0)) ** 2
-    profile = np.exp(-square / (2 * (fwhm / 2.3548) ** 2)) * np.sqrt(np.sin(np.pi * np.clip(share, 0.02, 0.98)))
+    profile = np.exp(-square / (2 * (fwhm / 2.3548) ** 2)) * np.sqrt(
+        np.sin(np.pi * np.clip(share, 0.02, 0.98))
+    )
     aperture = np.hypot(yy - cy, xx - cx) <= fwhm
     noise = float(np.median(np.asarray(window.planes["std"])[cy - 15 : cy + 15, cx - 15 : cx + 15]))
     light = snr * noise * np.sqrt(aperture.sum()) / profile[aperture].sum() * profile
@@ -81,7 +83,8 @@ def matches(streak: Streak, ends: tuple[float, float, float, float]) -> bool:
     reach = max(10.0, 0.25 * float(np.hypot(ends[2] - ends[0], ends[3] - ends[1])))
     pairs = (((x0, y0), (x1, y1)), ((x1, y1), (x0, y0)))
     return any(
-        np.hypot(a[0] - ends[0], a[1] - ends[1]) <= reach and np.hypot(b[0] - ends[2], b[1] - ends[3]) <= reach
+        np.hypot(a[0] - ends[0], a[1] - ends[1]) <= reach
+        and np.hypot(b[0] - ends[2], b[1] - ends[3]) <= reach
         for a, b in pairs
     )
 
@@ -105,7 +108,9 @@ def main() -> int:
         rng = np.random.default_rng([args.seed, number])
         settings = Settings(frames=1, fwhm=float(rng.uniform(1.7, 3.5)), stars=float(rng.uniform(300, 3000)),
                             bits=12 if number % 2 else 8)  # fmt: skip
-        kinds = tuple(str(kind) for kind in rng.permutation(["lamp", "clock", "headlights", "cosmic-ray"])[:2])
+        kinds = tuple(
+            str(kind) for kind in rng.permutation(["lamp", "clock", "headlights", "cosmic-ray"])[:2]
+        )
         scene = simulate_recording(RecordingSpec(settings, SKIES[number % 4], (), kinds), rng)
         frame = scene.frame(0)
         snr, fwhm = 3.0 * 10.0 ** rng.random(), settings.fwhm * rng.uniform(0.9, 1.3)
@@ -127,7 +132,9 @@ def report(features: Any, right: Any, of: Any) -> None:
 
     def loss(w: Any) -> tuple[float, Any]:
         p = 1 / (1 + np.exp(-np.clip(x @ w, -30, 30)))
-        value = -np.mean(y * np.log(p + 1e-12) + (1 - y) * np.log(1 - p + 1e-12)) + 1e-4 * float(w[1:] @ w[1:])
+        value = -np.mean(y * np.log(p + 1e-12) + (1 - y) * np.log(1 - p + 1e-12)) + 1e-4 * float(
+            w[1:] @ w[1:]
+        )
         return float(value), x.T @ (p - y) / len(y) + 2e-4 * np.concatenate([[0.0], w[1:]])
 
     w = minimize(loss, np.zeros(x.shape[1]), jac=True, method="L-BFGS-B").x

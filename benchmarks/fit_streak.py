@@ -29,7 +29,7 @@ from astrodetect.methods import link
 from astrodetect.methods.candidates import Search, find_candidates, numbers_of, to_detections
 from astrodetect.methods.features import NAMES, feature_vector
 from astrodetect.methods.look import look_at
-from astrodetect.methods.probability import ClassModel, fit_model
+from astrodetect.methods.probability import ClassModel, calibrated, fit_model
 from astrodetect.methods.reduction import reduce_window
 from astrodetect.plugins.scorers.peak_snr import PeakSnr
 from astrodetect.plugins.selectors.top_k import TopK
@@ -66,8 +66,8 @@ def uniform_model() -> ClassModel:
     """Give a model that knows nothing, to run the search with."""
     n = len(NAMES)
     return ClassModel(
-        ("noise", "meteor"), NAMES, np.zeros(n), np.ones(n), np.zeros((n, 1)), np.zeros(1), np.zeros((n + 1, 2)),
-        np.zeros(2),
+        ("noise", "meteor"), NAMES, np.zeros(n), np.ones(n), np.zeros((n, 1)), np.zeros(1),
+        np.zeros((n + 1, 2)), np.zeros(2),
     )  # fmt: skip
 
 
@@ -225,7 +225,9 @@ def check(model: ClassModel, rows: list[Row]) -> dict[str, Any]:
         print(f"{name:8s}" + "".join(f"{count:8d}" for count in counts))
     print("reliability: probability stated, share that was right, candidates")
     table, error = [], 0.0
-    for low, high in zip((0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95), (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.01), strict=True):
+    for low, high in zip(
+        (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95), (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.01), strict=True
+    ):
         chosen = (probability >= low) & (probability < high)
         if chosen.any():
             stated, right = float(probability[chosen].mean()), float((said == labels)[chosen].mean())
@@ -269,9 +271,14 @@ def fit_and_check(rows: list[Row], hidden: int, penalty: float, seed: int, out: 
     weight["meteor"] *= 1.5
     weights = np.array([weight[name] for name in labels])
     model = fit_model(features, labels, weights, hidden=hidden, penalty=penalty, seed=seed)
-    result = check(model, test)
+    # Half of the rest sets the scale of the probabilities, the other half checks them.
+    halves = [[row for row in test if (row.recording // 25) % 2 == part] for part in (0, 1)]
+    first = halves[0]
+    model = calibrated(model, np.stack([r.features for r in first]), np.array([r.label for r in first]))
+    result = check(model, halves[1])
     provenance = {
-        "made_by": made_by, "date": date.today().isoformat(), "recordings": len({row.recording for row in rows}),
+        "made_by": made_by, "date": date.today().isoformat(),
+        "recordings": len({row.recording for row in rows}),
         "candidates": counts, "held_out": result,
     }  # fmt: skip
     out.write_text(ClassModel(**{**vars(model), "provenance": provenance}).to_json(), encoding="utf-8")

@@ -2,8 +2,9 @@
 
     ASTRODETECT_DATA=/path/to/data python benchmarks/real_recordings.py [--sweep]
 
-Needs a folder with ``rms/`` (FF files with ``truth.csv``), ``clips/`` (videos with ``.track.csv``), ``allsky/``
-and ``ufo/`` (images without meteors). Prints an outcome per recording and the counts; ends with status 1 if
+Needs a folder with ``rms/`` (FF files with ``truth.csv``), ``clips/`` (videos with ``.track.csv``),
+``allsky/`` and ``ufo/`` (images without meteors). Prints an outcome per recording and the counts; ends
+with status 1 if
 one of the requirements is not met. ``--sweep`` repeats it with each threshold a fifth lower and higher.
 """
 
@@ -105,8 +106,12 @@ def check_rms(pipeline: Pipeline, folder: Path, verbose: bool) -> dict[str, int]
         counts["other accepted"] += len(others)
         if verbose:
             print(f"{truth['file']}: {'ok  ' if good else 'MISS'} truth frames {first}-{last}")
-            near = [row for row in found if boxes_overlap((row["x_min"], row["y_min"], row["x_max"], row["y_max"]), box)]
-            for row in near if not good else good:
+            near = [
+                row
+                for row in found
+                if boxes_overlap((row["x_min"], row["y_min"], row["x_max"], row["y_max"]), box)
+            ]
+            for row in good if good else near:
                 print("    meteor:", told(row))
             for row in others:
                 print("    OTHER:", told(row))
@@ -159,7 +164,10 @@ def check_stills(pipeline: Pipeline, data: Path, verbose: bool, seed: int = 1) -
         counts["meteors accepted"] += len(accepted(rows))
         counts["streaks"] += sum(row["label"] == "streak" for row in rows)
     rng = np.random.default_rng(seed)
-    chosen = [*paths, *[every[i] for i in len(paths) + rng.permutation(len(every) - len(paths))[: 20 - len(paths)]]]
+    chosen = [
+        *paths,
+        *[every[i] for i in len(paths) + rng.permutation(len(every) - len(paths))[: 20 - len(paths)]],
+    ]
     for path in chosen:
         found = inject_and_find(pipeline, path, rng)
         counts["injected"] += 1
@@ -192,7 +200,10 @@ def inject_and_find(pipeline: Pipeline, path: Path, rng: np.random.Generator) ->
     for row in rows:
         a, b = (row["x_start"], row["y_start"]), (row["x_end"], row["y_end"])
         for p, q in ((a, b), (b, a)):
-            near = np.hypot(p[0] - ends[0], p[1] - ends[1]) <= reach and np.hypot(q[0] - ends[2], q[1] - ends[3]) <= reach
+            near = (
+                np.hypot(p[0] - ends[0], p[1] - ends[1]) <= reach
+                and np.hypot(q[0] - ends[2], q[1] - ends[3]) <= reach
+            )
             if near and row["label"] in {"streak", "meteor"}:
                 return True
     return False
@@ -223,7 +234,9 @@ def main() -> int:
     """Check, print, and tell by the exit status."""
     warnings.simplefilter("ignore")
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--sweep", action="store_true", help="repeat with each threshold 20 %% lower and higher")
+    parser.add_argument(
+        "--sweep", action="store_true", help="repeat with each threshold 20 %% lower and higher"
+    )
     parser.add_argument("--no-stills", action="store_true")
     args = parser.parse_args()
     if "ASTRODETECT_DATA" not in os.environ:
@@ -237,7 +250,10 @@ def main() -> int:
     if args.sweep:
         for name, pipeline in variants():
             failed = [item for item, good, _ in outcome(pipeline, data, False, False) if not good]
-            print(f"{'same' if not failed else 'DIFF'}  {name}" + "".join(f"; {item}" for item in failed), flush=True)
+            print(
+                f"{'same' if not failed else 'DIFF'}  {name}" + "".join(f"; {item}" for item in failed),
+                flush=True,
+            )
             bad += len(failed)
     return 1 if bad else 0
 

@@ -40,7 +40,9 @@ def main() -> int:
     parser.add_argument("--recordings", type=int, default=40)
     parser.add_argument("--seed", type=int, default=2027)
     parser.add_argument("--format", default="fits")
-    parser.add_argument("--night", type=Path, help="folder for the night; kept, and used again if it is there")
+    parser.add_argument(
+        "--night", type=Path, help="folder for the night; kept, and used again if it is there"
+    )
     parser.add_argument("--sweep", action="store_true")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
@@ -56,7 +58,9 @@ def main() -> int:
                 recall, precision = result.recall_where("peak_snr", 6.0), result.precision
                 met = recall.value >= 0.95 and precision.value >= 0.9
                 good &= met
-                print(f"{'same' if met else 'DIFF'}  {name}: recall {recall}, precision {precision}", flush=True)
+                print(
+                    f"{'same' if met else 'DIFF'}  {name}: recall {recall}, precision {precision}", flush=True
+                )
     return 0 if good else 1
 
 
@@ -68,9 +72,13 @@ def show(result: Evaluation) -> bool:
     for low, high in ((3, 4.5), (4.5, 6), (6, 9), (9, 15), (15, 25), (25, 51)):
         print(f"  signal-to-noise {low:4g}-{high:<4g} recall {result.recall_where('peak_snr', low, high)}")
     for low, high in ((0, 2), (2, 4), (4, 8), (8, 16), (16, 40)):
-        bright = [item for item in result.objects if item.truth.peak_snr >= 6 and low <= item.truth.speed < high]
+        bright = [
+            item for item in result.objects if item.truth.peak_snr >= 6 and low <= item.truth.speed < high
+        ]
         found = sum(item.detection is not None for item in bright)
-        print(f"  speed {low:2d}-{high:<2d} px/frame recall {found} of {len(bright)} (signal-to-noise over 6)")
+        print(
+            f"  speed {low:2d}-{high:<2d} px/frame recall {found} of {len(bright)} (signal-to-noise over 6)"
+        )
     for item in result.objects:
         if item.detection is None and item.truth.peak_snr >= 6:
             print(f"  missed: {item.path} {item.truth} {item.explanation}")

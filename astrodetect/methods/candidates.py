@@ -137,7 +137,9 @@ def _moving(
     score: float,
     search: Search,
 ) -> Candidate | None:
-    lines = find_lines(z[rows, columns], look.argmax[rows, columns], (rows.start, columns.start), window.n_frames)
+    lines = find_lines(
+        z[rows, columns], look.argmax[rows, columns], (rows.start, columns.start), window.n_frames
+    )
     if not lines:
         return None
     followed = [follow(line, z, look.argmax, window.n_frames, window.mask) for line in lines]
@@ -186,7 +188,12 @@ def clipped_box(
 ) -> tuple[float, float, float, float]:
     """Give a box cut at the frame, of at least one pixel."""
     x_min, y_min = min(max(float(x_min), 0.0), shape[1] - 1.0), min(max(float(y_min), 0.0), shape[0] - 1.0)
-    return x_min, y_min, max(min(float(x_max), shape[1]), x_min + 1), max(min(float(y_max), shape[0]), y_min + 1)
+    return (
+        x_min,
+        y_min,
+        max(min(float(x_max), shape[1]), x_min + 1),
+        max(min(float(y_max), shape[0]), y_min + 1),
+    )
 
 
 def _standing(
@@ -209,7 +216,12 @@ def _standing(
     mine = parts == parts[peak]
     area, common = blob(np.where(mine, part, 0), when, search.significant)
     ys, xs = np.nonzero(mine)
-    box = (columns.start + xs.min(), rows.start + ys.min(), columns.start + xs.max() + 1, rows.start + ys.max() + 1)
+    box = (
+        columns.start + xs.min(),
+        rows.start + ys.min(),
+        columns.start + xs.max() + 1,
+        rows.start + ys.max() + 1,
+    )
     value = np.where(mine, look.image[rows, columns], 0).clip(0)
     total = max(float(value.sum()), 1e-9)
     y = rows.start + float((value * np.arange(part.shape[0])[:, None]).sum() / total)

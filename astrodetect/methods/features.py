@@ -76,8 +76,8 @@ def track_numbers(
     """
     n = len(frame)
     if n < 2:
-        return dict(length=0.0, span=float(n), speed=0.0, bend=0.0, jitter=0.0, fill=1.0, rise=1.0, fall=1.0,
-                    open=0.0, steady=1.0, rough=0.0)  # fmt: skip
+        nothing = dict.fromkeys(("length", "speed", "bend", "jitter", "open", "rough"), 0.0)
+        return {**nothing, "span": float(n), "fill": 1.0, "rise": 1.0, "fall": 1.0, "steady": 1.0}
     span = float(frame[-1] - frame[0] + 1)
     length = float(np.hypot(x[-1] - x[0], y[-1] - y[0]))
     ux, uy = (x[-1] - x[0]) / max(length, 1e-9), (y[-1] - y[0]) / max(length, 1e-9)
@@ -238,4 +238,10 @@ def _smoothed(values: NDArray[Any]) -> NDArray[np.float64]:
 def weighted(values: Sequence[float], weights: Sequence[float]) -> float:
     """Give the weighted mean; of nothing, 0."""
     total = float(np.sum(weights))
-    return float(np.dot(values, weights)) / total if total > 0 else float(np.mean(values)) if len(values) else 0.0
+    return (
+        float(np.dot(values, weights)) / total
+        if total > 0
+        else float(np.mean(values))
+        if len(values)
+        else 0.0
+    )

@@ -65,7 +65,7 @@ def without_flashes(window: Window) -> tuple[NDArray[Any], NDArray[Any]]:
     flashes = flash_frames(argmax, window.n_frames)
     if not len(flashes):
         return image, argmax
-    lit = set(flashes.tolist())
+    lit = _all_lit(window, set(flashes.tolist()))
     highest: NDArray[Any] | None = None
     when = np.zeros(image.shape, np.int16)
     for number in range(window.n_frames):
@@ -79,7 +79,7 @@ def without_flashes(window: Window) -> tuple[NDArray[Any], NDArray[Any]]:
         higher = frame > highest
         np.copyto(highest, frame, where=higher)
         when[higher] = number
-    assert highest is not None  # noqa: S101
+    assert highest is not None
     background = np.asarray(window.planes["background"], dtype=np.float32)
     best = highest.astype(np.float32) - background
     for number in sorted(lit):
@@ -90,3 +90,18 @@ def without_flashes(window: Window) -> tuple[NDArray[Any], NDArray[Any]]:
         np.copyto(best, signal, where=higher)
         when[higher] = number
     return best, when
+
+
+def _all_lit(window: Window, lit: set[int]) -> set[int]:
+    """Add the frames that lit up less than those which are known, and are hidden by them."""
+    assert window.frames is not None
+    sampled = window.frames[:, ::6, ::6].astype(np.float32)
+    while len(lit) < _MOST * window.n_frames:
+        sampled[sorted(lit)] = -np.inf
+        # What is sampled already needs no further thinning.
+        when = np.repeat(np.repeat(sampled.argmax(axis=0), 3, axis=0), 3, axis=1)
+        more = set(flash_frames(when, window.n_frames).tolist()) - lit
+        if not more:
+            break
+        lit = lit | more
+    return lit

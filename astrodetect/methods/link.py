@@ -89,7 +89,7 @@ def same_object(a: Piece, b: Piece, rules: Rules, frame_rate: float) -> bool:
         continues the other, in the same direction at the same speed.
     """
     if not (a.moving and b.moving):
-        return _same_place(a, b, rules, frame_rate)
+        return _same_place(a, b, rules)
     shared, ia, ib = np.intersect1d(a.frame, b.frame, assume_unique=True, return_indices=True)
     speed = max(a.speed, b.speed)
     allowed = rules.distance + 0.35 * speed
@@ -114,7 +114,9 @@ def same_object(a: Piece, b: Piece, rules: Rules, frame_rate: float) -> bool:
 def _continues(a: Piece, b: Piece, gap: int, allowed: float) -> bool:
     before, after = a.velocity(-1), b.velocity(0)
     fast = max(float(np.hypot(*before)), float(np.hypot(*after)))
-    if np.hypot(before[0] - after[0], before[1] - after[1]) > 0.35 * fast + 0.25 + 1.0 / min(len(a.frame), len(b.frame)):
+    if np.hypot(before[0] - after[0], before[1] - after[1]) > 0.35 * fast + 0.25 + 1.0 / min(
+        len(a.frame), len(b.frame)
+    ):
         return False
     ahead = a.x[-1] + gap * before[0], a.y[-1] + gap * before[1]
     back = b.x[0] - gap * after[0], b.y[0] - gap * after[1]
@@ -122,7 +124,7 @@ def _continues(a: Piece, b: Piece, gap: int, allowed: float) -> bool:
     return bool(away <= allowed + 0.15 * gap * fast)
 
 
-def _same_place(a: Piece, b: Piece, rules: Rules, frame_rate: float) -> bool:
+def _same_place(a: Piece, b: Piece, rules: Rules) -> bool:
     """Tell whether what does not move is the same thing: at one place, at whatever time."""
     if a.moving or b.moving:
         # A single frame on a track belongs to it.
@@ -194,19 +196,23 @@ def pieces_of(detections: Detections) -> list[Piece]:
             pieces.append(Piece(track["frame"], track["x"], track["y"]))
             continue
         first, last = _ends(detections, row)
-        pieces.append(Piece(*(np.array(values) for values in zip(*dict.fromkeys((first, last)), strict=True))))
+        pieces.append(
+            Piece(*(np.array(values) for values in zip(*dict.fromkeys((first, last)), strict=True)))
+        )
     return pieces
 
 
 def _ends(detections: Detections, row: int) -> tuple[tuple[int, float, float], tuple[int, float, float]]:
     middle = {
-        axis: float(detections[f"{axis}_min"][row] + detections[f"{axis}_max"][row] - 1) / 2 for axis in ("x", "y")
+        axis: float(detections[f"{axis}_min"][row] + detections[f"{axis}_max"][row] - 1) / 2
+        for axis in ("x", "y")
     }
     ends = []
     for end in ("start", "end"):
         frame = int(detections[f"frame_{end}"][row]) if f"frame_{end}" in detections else 0
         x, y = (
-            float(detections[f"{axis}_{end}"][row]) if f"{axis}_{end}" in detections else np.nan for axis in ("x", "y")
+            float(detections[f"{axis}_{end}"][row]) if f"{axis}_{end}" in detections else np.nan
+            for axis in ("x", "y")
         )
         ends.append((frame, x if np.isfinite(x) else middle["x"], y if np.isfinite(y) else middle["y"]))
     return ends[0], ends[1]
@@ -251,7 +257,10 @@ def merge(
     if track:
         _from_track(row, track)
     elif "frame_start" in row:
-        row["frame_start"], row["frame_end"] = min(r["frame_start"] for r in rows), max(r["frame_end"] for r in rows)
+        row["frame_start"], row["frame_end"] = (
+            min(r["frame_start"] for r in rows),
+            max(r["frame_end"] for r in rows),
+        )
     if judge is not None:
         row["label"], row["probability"] = judge(row, track)
     return row, track
@@ -264,7 +273,9 @@ def _strength(row: Mapping[str, Any]) -> float:
 
 def _joined(tracks: Sequence[Mapping[str, Any]], strength: Sequence[float]) -> dict[str, Any]:
     """Give one point per frame: that of the piece which is longest there."""
-    known = [(value * len(track["frame"]), track) for value, track in zip(strength, tracks, strict=True) if track]
+    known = [
+        (value * len(track["frame"]), track) for value, track in zip(strength, tracks, strict=True) if track
+    ]
     if not known:
         return {}
     known.sort(key=lambda item: -item[0])
@@ -281,7 +292,12 @@ def _from_track(row: dict[str, Any], track: Mapping[str, Any]) -> None:
         # Of one frame the row knows more than its point: a streak has two ends.
         return
     row["frame_start"], row["frame_end"], row["n_frames"] = int(frame[0]), int(frame[-1]), len(frame)
-    row["x_start"], row["y_start"], row["x_end"], row["y_end"] = float(x[0]), float(y[0]), float(x[-1]), float(y[-1])
+    row["x_start"], row["y_start"], row["x_end"], row["y_end"] = (
+        float(x[0]),
+        float(y[0]),
+        float(x[-1]),
+        float(y[-1]),
+    )
     row["speed"] = float(np.hypot(x[-1] - x[0], y[-1] - y[0])) / max(int(frame[-1] - frame[0]), 1)
     if "flux" in track:
         row["flux"] = float(np.nansum(track["flux"]))
@@ -338,7 +354,8 @@ def assemble(rows: Sequence[dict[str, Any]], tracks: Sequence[Mapping[str, Any]]
     Detections
     """
     order = sorted(
-        range(len(rows)), key=lambda i: (rows[i].get("frame_start", 0), rows[i].get("x_start", rows[i]["x_min"]))
+        range(len(rows)),
+        key=lambda i: (rows[i].get("frame_start", 0), rows[i].get("x_start", rows[i]["x_min"])),
     )
     columns = {name: [rows[i][name] for i in order] for name in rows[0]}
     parts: list[dict[str, Any]] = []

@@ -243,7 +243,9 @@ def _photometry(
         chosen = signal[signal > 0]
         usual = float(np.median(np.asarray(window.planes["image"][box], dtype=np.float32)))
         excess = np.where(signal > 0, signal - min(usual, float(chosen.max(initial=0.0))), 0)
-    background = float(np.median(np.asarray(window.planes["background"][box], dtype=np.float64)[inside])) + level
+    background = (
+        float(np.median(np.asarray(window.planes["background"][box], dtype=np.float64)[inside])) + level
+    )
     saturated = 0
     if np.isfinite(window.stream.saturation):
         raw = window.frames[frame][box] if window.frames is not None else window.planes["max"][box]
@@ -286,7 +288,13 @@ def _level_and_noise(
     rounding = ROUNDING if window.planes["max"].dtype.kind in "ui" else 1e-6
     if window.frames is None:
         std = np.asarray(window.planes["std"][box]) if "std" in window.planes else None
-        noise = float(np.median(std)) if std is not None else float(np.std(signal[outside])) if outside.any() else 1.0
+        noise = (
+            float(np.median(std))
+            if std is not None
+            else float(np.std(signal[outside]))
+            if outside.any()
+            else 1.0
+        )
         return 0.0, max(noise, rounding)
     around = signal[outside]
     if len(around) < 12:

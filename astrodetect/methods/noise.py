@@ -63,8 +63,7 @@ class NoiseModel:
         -------
         (H, W) float32 array
         """
-        out: NDArray[np.float32] = (self._rows[rows] @ grid) @ self._columns[columns].T
-        return out
+        return np.asarray((self._rows[rows] @ grid) @ self._columns[columns].T, dtype=np.float32)
 
     def significance(
         self,
@@ -300,5 +299,7 @@ def flatten(z: NDArray[np.float32], cell: int = 12) -> NDArray[np.float32]:
         return z
     samples = np.clip(_block_samples(z, cell, None), -3, 3)
     level = median_filter(samples.mean(axis=-1), size=3, mode="nearest").astype(np.float32)
-    z -= (_interpolation(height, cell, level.shape[0]) @ level) @ _interpolation(width, cell, level.shape[1]).T
+    z -= (_interpolation(height, cell, level.shape[0]) @ level) @ _interpolation(
+        width, cell, level.shape[1]
+    ).T
     return z

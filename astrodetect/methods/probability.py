@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -121,7 +121,7 @@ def read_model(text: str, name: str) -> ClassModel:
         raise AstrodetectError(f"{name}: no model of the streak classifier ({error})") from error
     if model.names != NAMES:
         raise AstrodetectError(
-            f"{name}: made for the features {', '.join(model.names)}; this version computes {', '.join(NAMES)}"
+            f"{name}: made for the features {', '.join(model.names)}; expected {', '.join(NAMES)}"
         )
     shapes = {"hidden_weights": (len(NAMES), len(model.hidden_bias)), "bias": (len(model.classes),)}
     shapes["weights"] = (len(NAMES) + len(model.hidden_bias), len(model.classes))
@@ -146,7 +146,9 @@ def load_model(path: Path | None = None) -> ClassModel:
     try:
         return read_model(path.read_text("utf-8"), str(path))
     except OSError as error:
-        raise AstrodetectError(f"{path}: cannot be read: {error.strerror}; expected a model in JSON") from error
+        raise AstrodetectError(
+            f"{path}: cannot be read: {error.strerror}; expected a model in JSON"
+        ) from error
 
 
 def fit_model(
@@ -179,7 +181,7 @@ def fit_model(
     -------
     ClassModel
     """
-    from scipy.optimize import minimize
+    from scipy.optimize import minimize  # heavy; only in fitting
 
     classes = tuple(sorted(set(labels.tolist())))
     target = np.equal(labels[:, None], np.array(classes)[None]).astype(np.float64)
@@ -199,12 +201,53 @@ def fit_model(
         inner = np.tanh(standard @ w1 + b1)
         full = np.concatenate([inner, standard], axis=1)
         chances = softmax(full @ w2 + b2)
-        value = -float((share * target * np.log(chances + 1e-12)).sum()) + penalty * float((w1**2).sum() + (w2**2).sum())
+        value = -float((share * target * np.log(chances + 1e-12)).sum()) + penalty * float(
+            (w1**2).sum() + (w2**2).sum()
+        )
         error = share * (chances - target)
         back = (error @ w2[:hidden].T) * (1 - inner**2)
-        gradient = [standard.T @ back + 2 * penalty * w1, back.sum(0), full.T @ error + 2 * penalty * w2, error.sum(0)]
+        gradient = [
+            standard.T @ back + 2 * penalty * w1,
+            back.sum(0),
+            full.T @ error + 2 * penalty * w2,
+            error.sum(0),
+        ]
         return value, np.concatenate([g.ravel() for g in gradient])
 
     solved = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 500})
     w1, b1, w2, b2 = split(solved.x)
     return ClassModel(classes, NAMES, mean, scale, w1, b1, w2, b2)
+
+
+def calibrated(model: ClassModel, features: NDArray[np.float64], labels: NDArray[Any]) -> ClassModel:
+    """Give a model whose probabilities are as often right as they say (temperature scaling).
+
+    Parameters
+    ----------
+    model : ClassModel
+        Fitted.
+    features : (m, n) array
+        Candidates that were not fitted.
+    labels : (m,) array of str
+        What they are.
+
+    Returns
+    -------
+    ClassModel
+        The same but for one factor on its logits (Guo et al. 2017, "On calibration of modern
+        neural networks").
+    """
+    from scipy.optimize import minimize_scalar
+
+    target = np.array([model.classes.index(name) for name in labels])
+
+    def loss(logarithm: float) -> float:
+        chances = _scaled(model, float(np.exp(logarithm))).probabilities(features)
+        return -float(np.mean(np.log(chances[np.arange(len(target)), target] + 1e-9)))
+
+    best = minimize_scalar(loss, bounds=(-1.5, 2.5), method="bounded").x
+    return _scaled(model, float(np.exp(best)))
+
+
+def _scaled(model: ClassModel, factor: float) -> ClassModel:
+    return replace(model, weights=model.weights * factor, bias=model.bias * factor)

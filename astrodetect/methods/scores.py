@@ -67,13 +67,15 @@ def agreement(
     pairs, together, following : (H, W) uint8 arrays
         Per pixel, of the pairs that start there.
     """
-    frame = argmax.astype(np.int16 if argmax.max(initial=0) > 255 - 2 * tolerance else np.uint8, copy=False)
+    frame: Any = argmax.astype(
+        np.int16 if argmax.max(initial=0) > 255 - 2 * tolerance else np.uint8, copy=False
+    )
     pairs, together, following = (np.zeros(bright.shape, np.uint8) for _ in range(3))
     shift, wide = frame.dtype.type(tolerance), frame.dtype.type(2 * tolerance)
     for dy, dx in _PAIRS:
         here, there = _shifted(bright.shape, dy, dx)
         both = bright[here] & bright[there]
-        difference = frame[here] - frame[there]
+        difference: Any = frame[here] - frame[there]
         same = (difference == 0) & both
         # In unsigned arithmetic a - b + tolerance exceeds 2 tolerance also where it is negative.
         difference += shift
@@ -113,7 +115,9 @@ def in_cells(values: NDArray[Any], cell: int, how: str) -> NDArray[np.float32]:
     # Rows first, a whole row at a time: this is several times faster than by blocks.
     narrow = np.uint16 if values.dtype == np.uint8 and how == "sum" else None
     rows = _reduced(values, cell, 0, lambda part, axis: reduce(part, axis=axis, dtype=narrow))
-    out: NDArray[np.float32] = _reduced(rows, cell, 1, lambda part, axis: reduce(part, axis=axis)).astype(np.float32)
+    out: NDArray[np.float32] = _reduced(rows, cell, 1, lambda part, axis: reduce(part, axis=axis)).astype(
+        np.float32
+    )
     return out
 
 

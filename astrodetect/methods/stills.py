@@ -96,7 +96,8 @@ def find_streak(z: NDArray[np.float32], image: NDArray[Any], rows: slice, column
         return None
     angle = np.pi * direction / len(sums)
     line = Line(
-        (float(rows.start + y), float(columns.start + x)), (float(np.sin(angle)), float(np.cos(angle))), (0.0,), (0.0,),
+        (float(rows.start + y), float(columns.start + x)), (float(np.sin(angle)), float(np.cos(angle))),
+        (0.0,), (0.0,),
         -_SEED / 2, _SEED / 2,
     )  # fmt: skip
     for _ in range(4):
@@ -107,7 +108,9 @@ def find_streak(z: NDArray[np.float32], image: NDArray[Any], rows: slice, column
     return _described(line, z, image)
 
 
-def _profile(line: Line, z: NDArray[np.float32], s: NDArray[Any], offsets: NDArray[Any]) -> NDArray[np.float64]:
+def _profile(
+    line: Line, z: NDArray[np.float32], s: NDArray[Any], offsets: NDArray[Any]
+) -> NDArray[np.float64]:
     """Give significance at distances from the line, NaN outside the frame."""
     y, x = line.position(s)
     dy, dx = line.direction_yx
@@ -152,7 +155,11 @@ def _grown(line: Line, z: NDArray[np.float32]) -> Line | None:
         return None
     direction = (float((y[1] - y[0]) / length), float((x[1] - x[0]) / length))
     return replace(
-        line, origin_yx=(float(y.mean()), float(x.mean())), direction_yx=direction, first=-length / 2, last=length / 2
+        line,
+        origin_yx=(float(y.mean()), float(x.mean())),
+        direction_yx=direction,
+        first=-length / 2,
+        last=length / 2,
     )
 
 
@@ -242,10 +249,15 @@ def _take_out(z: NDArray[np.float32], streak: Streak) -> None:
     z[(np.abs(off) <= half) & (s >= line.first - 3) & (s <= line.last + 3)] = 0
 
 
+def _brighter_half(values: NDArray[Any]) -> float:
+    return float(np.mean(np.sort(values)[len(values) // 2 :])) if len(values) else 0.0
+
+
 def _row(streak: Streak, window: Window, look: Look, score: float) -> dict[str, Any]:
     line, width = streak.line, streak.width
     (y0, y1), (x0, x1) = line.position(np.array([line.first, line.last]))
-    box = clipped_box(min(x0, x1) - width, min(y0, y1) - width, max(x0, x1) + width + 1, max(y0, y1) + width + 1,
+    left, top, right, bottom = min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)
+    box = clipped_box(left - width, top - width, right + width + 1, bottom + width + 1,
                       window.shape)  # fmt: skip
     rows, columns = slice(int(box[1]), int(np.ceil(box[3]))), slice(int(box[0]), int(np.ceil(box[2])))
     yy, xx = np.mgrid[rows, columns]
@@ -262,11 +274,11 @@ def _row(streak: Streak, window: Window, look: Look, score: float) -> dict[str, 
         "frame_start": window.start, "frame_end": window.start,
         "x_start": float(x0), "y_start": float(y0), "x_end": float(x1), "y_end": float(y1),
         **dict(zip(("x_min", "y_min", "x_max", "y_max"), box, strict=True)),
-        "label": "streak" if is_streak else "noise", "probability": probability if is_streak else 1 - probability,
+        "label": "streak" if is_streak else "noise",
+        "probability": probability if is_streak else 1 - probability,
         "score": score, "n_frames": 1, "speed": float("nan"),
         "peak": float(value[mine].max(initial=0.0)), "flux": float(value[mine].sum()),
-        "snr": float(np.mean(np.sort(look.z[rows, columns][mine])[mine.sum() // 2 :])) * float(np.sqrt(aperture)) / 1.5
-        if mine.any() else 0.0,
+        "snr": _brighter_half(look.z[rows, columns][mine]) * float(np.sqrt(aperture)) / 1.5,
         "n_saturated": int((raw[mine] >= saturation).sum()) if np.isfinite(saturation) else 0,
         "background": float(np.median(np.asarray(window.planes["background"])[rows, columns])),
         "evidence": streak.mean * line.length, "contrast": streak.fill, "width": width,

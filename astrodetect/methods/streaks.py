@@ -2,8 +2,8 @@
 
 A maximum image holds the path of what moved; the frame in which each pixel had its maximum holds
 when it passed there. An object is a line through (x, y, t). It is found in a small neighbourhood by
-trying pairs of bright points (consensus, as in Fischler & Bolles 1981), then followed in both directions as far as
-the pixels speak for it more than against it, over gaps.
+trying pairs of bright points (consensus, as in Fischler & Bolles 1981), then followed in both
+directions as far as the pixels speak for it more than against it, over gaps.
 """
 
 from __future__ import annotations
@@ -136,7 +136,9 @@ def ridge_points(
     order = np.argsort(-weight, kind="stable")
     if len(order) > most:
         rest = order[most // 2 :]
-        order = np.concatenate([order[: most // 2], rest[np.linspace(0, len(rest) - 1, most // 2).astype(int)]])
+        order = np.concatenate(
+            [order[: most // 2], rest[np.linspace(0, len(rest) - 1, most // 2).astype(int)]]
+        )
     y, x, weight = y[order], x[order], weight[order]
     around_y = np.clip(y[:, None] + np.repeat([-1, 0, 1], 3), 0, z.shape[0] - 1)
     around_x = np.clip(x[:, None] + np.tile([-1, 0, 1], 3), 0, z.shape[1] - 1)
@@ -219,9 +221,7 @@ def _best_pair(
     return inside[best] & (weight > 0), float(value[best])
 
 
-def _fit(
-    y: NDArray[Any], x: NDArray[Any], t: NDArray[Any], weight: NDArray[Any], degree: int
-) -> Line | None:
+def _fit(y: NDArray[Any], x: NDArray[Any], t: NDArray[Any], weight: NDArray[Any], degree: int) -> Line | None:
     """Fit a path by weighted total least squares, and time along it by least squares."""
     total = weight.sum()
     cy, cx = float((weight * y).sum() / total), float((weight * x).sum() / total)
@@ -302,7 +302,9 @@ def follow(
         times = argmax[iy, ix].ravel()[keep].astype(np.float64)
         span = np.ptp(times)
         degree = 2 if last - first > 30 and span >= 6 else 1
-        fitted = _fit(iy.ravel()[keep].astype(float), ix.ravel()[keep].astype(float), times, weight[keep], degree)
+        fitted = _fit(
+            iy.ravel()[keep].astype(float), ix.ravel()[keep].astype(float), times, weight[keep], degree
+        )
         if fitted is None or not _plausible(fitted):
             return line
         line = replace(fitted, evidence=evidence)
@@ -324,17 +326,25 @@ def _swath(line: Line, s: NDArray[Any], half: int = _HALF) -> tuple[NDArray[Any]
 
 
 def _agreeing(
-    line: Line, s: NDArray[Any], y: NDArray[Any], x: NDArray[Any], z: NDArray[np.float32], argmax: NDArray[Any]
+    line: Line,
+    s: NDArray[Any],
+    y: NDArray[Any],
+    x: NDArray[Any],
+    z: NDArray[np.float32],
+    argmax: NDArray[Any],
 ) -> NDArray[np.bool_]:
     """Tell which points in the frame are bright and had their maximum when the line passed."""
     height, width = z.shape
     seen = (y > -0.5) & (y < height - 0.5) & (x > -0.5) & (x < width - 0.5)
     iy, ix = _inside_frame(y, x, z.shape)
     agrees: NDArray[np.bool_] = (np.abs(argmax[iy, ix] - line.time(s)[:, None]) <= line.tolerance()) & seen
-    return agrees & (z[iy, ix] > 1.0)
+    agrees &= z[iy, ix] > 1.0
+    return agrees
 
 
-def _inside_frame(y: NDArray[Any], x: NDArray[Any], shape: tuple[int, ...]) -> tuple[NDArray[Any], NDArray[Any]]:
+def _inside_frame(
+    y: NDArray[Any], x: NDArray[Any], shape: tuple[int, ...]
+) -> tuple[NDArray[Any], NDArray[Any]]:
     iy = np.clip(np.rint(y).astype(np.int64), 0, shape[0] - 1)
     ix = np.clip(np.rint(x).astype(np.int64), 0, shape[1] - 1)
     return iy, ix

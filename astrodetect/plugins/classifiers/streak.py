@@ -21,15 +21,19 @@ class Streak(Classifier):
 
     Takes patches of any size as places to start from, and follows what it finds over the whole
     planes ``image``, ``argmax``, ``background`` and ``max`` (H, W); measures it in the frames where
-    there are any. Gives the labels ``meteor``, ``slow`` (satellite, aircraft), ``insect``, ``flash``, ``static``,
-    ``noise``, and ``streak`` for single images, with a probability fitted on simulated recordings.
+    there are any. Gives the labels ``meteor``, ``slow`` (satellite, aircraft), ``insect``, ``flash``,
+    ``static``, ``noise``, and ``streak`` for single images, with a probability fitted on simulated
+    recordings.
     """
 
-    #: Least evidence for a path, as the logarithm of the likelihood ratio against noise: lower finds fainter ones and more noise.
+    #: Least evidence for a path, as the logarithm of the likelihood ratio against noise: lower finds
+    #: fainter ones and more noise.
     evidence: Annotated[float, Ge(0)] = 15.0
-    #: Signal-to-noise of a frame that counts neither for nor against a track going on: lower makes tracks longer and their ends less sure.
+    #: Signal-to-noise of a frame that counts neither for nor against a track going on: lower makes tracks
+    #: longer and their ends less sure.
     edge_snr: Annotated[float, Gt(0)] = 1.8
-    #: Least signal-to-noise of the first and last frame as a fraction of the track's highest: lower follows the faint wake of a bright one.
+    #: Least signal-to-noise of the first and last frame as a fraction of the track's highest: lower
+    #: follows the faint wake of a bright one.
     edge_fraction: Annotated[float, Ge(0), Lt(1)] = 0.1
     #: Pixels that many standard deviations above the noise make up what does not move.
     significant: Annotated[float, Gt(0)] = 4.0

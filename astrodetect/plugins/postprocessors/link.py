@@ -18,7 +18,8 @@ class Link(Postprocessor):
     """Joins detections of overlapping patches and windows, and what continues over a gap.
 
     Pieces are one object where they are at one place in the frames they share, or where one
-    continues the other in direction and speed; what does not move is joined by its place. Boxes, ends, brightness and
+    continues the other in direction and speed; what does not move is joined by its place. Boxes, ends,
+    brightness and
     tracks are joined, and detections of the classifier ``streak`` are judged again as a whole: what is long
     and slow over the recording is no meteor, even if each piece could be one.
     """
@@ -33,7 +34,15 @@ class Link(Postprocessor):
     def process(self, detections: Detections, stream: Stream) -> Detections:
         """Give the detections of one recording, joined, in the order of frames."""
         from astrodetect.methods.features import USUAL_RATE
-        from astrodetect.methods.link import SHAPE_COLUMNS, Rules, assemble, groups, judge_with, merge, pieces_of
+        from astrodetect.methods.link import (
+            SHAPE_COLUMNS,
+            Rules,
+            assemble,
+            groups,
+            judge_with,
+            merge,
+            pieces_of,
+        )
         from astrodetect.methods.probability import load_model
 
         if len(detections) == 0:

@@ -24,13 +24,16 @@ class PeakSnr(RegionScorer):
 
     #: Side of a cell, in pixels: smaller finds more positions of large objects, and costs time.
     stride: Annotated[int, Ge(2)] = 16
-    #: Side of the blocks in which the noise is estimated, in pixels: smaller follows clouds better, larger is steadier.
+    #: Side of the blocks in which the noise is estimated, in pixels: smaller follows clouds better, larger
+    #: is steadier.
     block: Annotated[int, Ge(8)] = 32
-    #: Noise of static sources as a fraction of their brightness: raise it where stars twinkle or lamps flicker.
+    #: Noise of static sources as a fraction of their brightness: raise it where stars twinkle or lamps
+    #: flicker.
     twinkle: Annotated[float, Ge(0)] = 0.25
     #: Pixels that many standard deviations above the noise take part in the search for motion.
     bright: Annotated[float, Gt(0)] = 1.5
-    #: Cells below this score are not offered for selection: raise it to save time, lower it to keep more rejects.
+    #: Cells below this score are not offered for selection: raise it to save time, lower it to keep more
+    #: rejects.
     least: float = 4.0
 
     needs: ClassVar[tuple[str, ...]] = ("image", "background", "argmax")
