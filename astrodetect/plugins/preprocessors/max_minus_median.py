@@ -12,6 +12,7 @@ from annotated_types import Ge, Le
 from astrodetect.core.data import Array, Window
 from astrodetect.core.stages import Preprocessor
 from astrodetect.methods.reduction import reduce_window
+from astrodetect.methods.sky_light import evened
 from astrodetect.plugins.preprocessors.blind import Complaints, blind_messages
 
 #: Planes that are always there after reduction.
@@ -40,6 +41,10 @@ class MaxMinusMedian(Preprocessor):
     #: otherwise; the result is the same.
     threads: Annotated[int, Ge(1), Le(64)] = 1
 
+    #: Take off the light that fills much of a frame for a moment (lightning, headlights on haze)
+    #: before the maximum is taken, so that it does not hide what moved there at another time.
+    even_light: bool = True
+
     _wanted: frozenset[str] = field(default=frozenset(gives), init=False, repr=False, compare=False)
     _complaints: Complaints = field(default_factory=Complaints, init=False, repr=False, compare=False)
 
@@ -63,7 +68,8 @@ class MaxMinusMedian(Preprocessor):
 
     def _reduced(self, window: Window) -> Window:
         assert window.frames is not None
-        planes = reduce_window(window.frames, planes=self._wanted, threads=self.threads)
+        frames = evened(window.frames, window.stream.saturation) if self.even_light else window.frames
+        planes = reduce_window(frames, planes=self._wanted, threads=self.threads)
         return _without_unobserved(window, planes)
 
     def _still(self, window: Window) -> Window:
