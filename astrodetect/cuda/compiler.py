@@ -17,6 +17,8 @@ from astrodetect.cuda.device import CudaError
 OPTIONS = ("-std=c++17", "-O3")
 #: Oldest cards that are served, as (major, minor).
 OLDEST = (7, 5)
+#: Where the toolkit is installed by default.
+USUAL_FOLDER = Path("/usr/local/cuda/bin")
 
 
 def compiled(source: str, capability: tuple[int, int]) -> bytes:
@@ -83,7 +85,7 @@ def find_nvcc() -> str:
         There is none.
     """
     homes = [os.environ.get("CUDA_HOME"), os.environ.get("CUDA_PATH")]
-    for folder in (*(Path(home) / "bin" for home in homes if home), None, Path("/usr/local/cuda/bin")):
+    for folder in (*(Path(home) / "bin" for home in homes if home), None, USUAL_FOLDER):
         found = shutil.which("nvcc", path=str(folder) if folder else None)
         if found:
             return found
