@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
@@ -134,15 +134,23 @@ class Pipeline:
 
     def results(
         self,
-        recordings: Iterable[Recording],
+        recordings: Iterable[Recording | None],
         *,
         jobs: int = 1,
         device: str = "auto",
         hooks: HookCaller | None = None,
+        timeout: float | None = None,
+        suspects: Container[int] = (),
     ) -> Iterator[RecordingBlock]:
-        """Process recordings and give the results of each as it is finished; nothing is written."""
+        """Process recordings and give the results of each as it is finished; nothing is written.
+
+        The arguments are those of `astrodetect.core.workers.process_all`.
+        """
         hooks = hooks if hooks is not None else HookCaller()
-        yield from process_all(self.plan, recordings, jobs=jobs, device=resolve_device(device), hooks=hooks)
+        yield from process_all(
+            self.plan, recordings, jobs=jobs, device=resolve_device(device), hooks=hooks,
+            timeout=timeout, suspects=suspects,
+        )  # fmt: skip
 
     def run(
         self, inputs: Inputs = (), out: str | Path | None = None, jobs: int = 1, device: str = "auto"

@@ -244,3 +244,11 @@ def fingerprint_files(root: Path | str, files: tuple[str, ...]) -> str:
         except OSError:
             digest.update(b"unreadable\0")
     return digest.hexdigest()
+
+
+def has_changed(recording: Recording) -> bool:
+    """Say whether a recording's files are all there, but not as they were when it was found."""
+    paths = recording.file_paths
+    if not recording.fingerprint or not all(path.exists() for path in paths):
+        return False
+    return fingerprint_files(recording.root, recording.files) != recording.fingerprint

@@ -44,5 +44,5 @@ class RecordingBlock:
 
     @property
     def status(self) -> str:
-        """``done``, ``partial`` or ``failed``."""
+        """``done``, ``partial`` or ``failed``; ``changed`` is never stored."""
         return str(self.recording.get("status", "done"))

@@ -15,7 +15,7 @@ import numpy as np
 from astrodetect.core import registry
 from astrodetect.core.columns import DETECTION_COLUMNS
 from astrodetect.core.compose import Clock, ComposedDetector, require_planes
-from astrodetect.core.data import Recording, Stream, Window, stable_id
+from astrodetect.core.data import Recording, Stream, Window, has_changed, stable_id
 from astrodetect.core.detections import ROW, Detections, full_column
 from astrodetect.core.errors import AstrodetectError, SourceError, TruncatedError
 from astrodetect.core.hooks import HookCaller
@@ -56,7 +56,7 @@ class Runner:
         Returns
         -------
         RecordingBlock
-            With status ``done``, ``partial`` or ``failed``.
+            With status ``done``, ``partial`` or ``failed``; ``changed`` if its files changed meanwhile.
         """
         start = perf_counter()
         if not recording.source:
@@ -71,6 +71,8 @@ class Runner:
         except Exception as error:
             text = " ".join(str(error).split())
             run.fail(f"{run.clock.current}: {type(error).__name__}: {text}", traceback.format_exc())
+        if has_changed(recording):
+            run.status = "changed"
         block = run.block(perf_counter() - start)
         self.hooks.call("recording_done", recording=recording, block=block)
         return block

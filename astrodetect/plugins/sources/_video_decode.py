@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,6 +17,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from astrodetect.core.cores import available_cores
 from astrodetect.core.data import Array
 from astrodetect.plugins.sources._video_pixels import luminance
 from astrodetect.plugins.sources._video_probe import VideoInfo, grey16_rows, open_video
@@ -56,8 +56,7 @@ def thread_count(threads: int) -> int:
     """Give the number of decoding threads; 0 means as many as there are cores, at most four."""
     if threads:
         return threads
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(_MOST_THREADS, cores))
+    return max(1, min(_MOST_THREADS, available_cores()))
 
 
 def decode(path: Path, info: VideoInfo, threads: int, tally: Tally) -> Iterator[tuple[Array, float | None]]:
