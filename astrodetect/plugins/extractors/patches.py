@@ -1,4 +1,4 @@
-"""Patches cut by NumPy."""
+"""Patches cut where the planes are: by NumPy, or on the card by a kernel."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import numpy as np
 from annotated_types import Ge
 from numpy.typing import NDArray
 
-from astrodetect.core.arrays import to_numpy
+from astrodetect.core.arrays import is_torch, to_numpy
 from astrodetect.core.data import Array
 from astrodetect.core.stages import PatchExtractor
 from astrodetect.methods.patches import extract_patches
+from astrodetect.plugins.extractors._reporting import report_once
 
 
 @dataclass
@@ -22,7 +23,8 @@ class CpuPatches(PatchExtractor):
     Notes
     -----
     Images (B, C, H, W) of any type and corners (B, K, 2) give patches (B, K, C, h, w) of the same
-    type, on the CPU.
+    type, on the CPU; for tensors on a CUDA card they are cut there by the kernels of ``pycuda`` and
+    stay there, if the extra ``cuda`` is installed.
     """
 
     #: Height and width of a patch, in pixels; a number means a square. Large enough for what is
@@ -40,4 +42,13 @@ class CpuPatches(PatchExtractor):
         ValueError
             Shapes do not fit, corners are no integers, or the type cannot hold `fill`.
         """
+        if is_torch(images) and images.device.type == "cuda":
+            from astrodetect.cuda.device import CudaError
+            from astrodetect.plugins.extractors.pycuda_extractor import cut_where_they_are
+
+            try:
+                cut: Array = cut_where_they_are(self, images, corners_yx, size, self.fill)
+                return cut
+            except CudaError as error:
+                report_once(self, f"patches were cut on the CPU: {error}")
         return extract_patches(to_numpy(images), to_numpy(corners_yx), size, self.fill)

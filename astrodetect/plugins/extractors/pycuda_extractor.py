@@ -12,6 +12,7 @@ from astrodetect.core.arrays import is_torch, to_numpy
 from astrodetect.core.data import Array
 from astrodetect.core.stages import PatchExtractor
 from astrodetect.methods.patches import extract_patches
+from astrodetect.plugins.extractors._reporting import report_once
 
 if TYPE_CHECKING:
     from astrodetect.cuda.device import Device
@@ -107,8 +108,23 @@ def cut_on_device(
     try:
         return extract_on(device, pixels, corners, size, fill)
     except DeviceMemoryError as error:
-        _tell(stage, f"patches were cut on the CPU: {error}")
+        report_once(stage, f"patches were cut on the CPU: {error}")
         return extract_patches(pixels, corners, size, fill)
+
+
+def cut_where_they_are(
+    stage: PatchExtractor, images: Any, corners_yx: Any, size: tuple[int, int], fill: float
+) -> Any:
+    """Cut patches on the card that holds the images.
+
+    Raises
+    ------
+    CudaError
+        PyCUDA is missing, or the card is too old or fails.
+    """
+    from astrodetect.cuda.pycuda_device import open_device
+
+    return cut_on_device(stage, open_device(images.device.index or 0), images, corners_yx, size, fill)
 
 
 def _cut_tensor(
@@ -124,15 +140,9 @@ def _cut_tensor(
     try:
         return cut(images, corners)
     except torch.OutOfMemoryError:
-        _tell(stage, f"the memory of {device.name} does not hold all patches: they were cut in parts")
+        report_once(stage, f"the memory of {device.name} does not hold all patches: they were cut in parts")
     try:
         return extract_in_parts(images, corners, cut)
     except torch.OutOfMemoryError:
-        _tell(stage, f"patches were cut on the CPU: {device.name} is out of memory")
+        report_once(stage, f"patches were cut on the CPU: {device.name} is out of memory")
     return torch.from_numpy(extract_patches(to_numpy(images), to_numpy(corners), size, fill))
-
-
-def _tell(stage: PatchExtractor, message: str) -> None:
-    """Report once per recording, not once per window."""
-    if message not in stage.__dict__.get("_reports", []):
-        stage.report(message)
