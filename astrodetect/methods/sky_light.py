@@ -99,7 +99,7 @@ def without_light(frame: NDArray[Any], excess: NDArray[np.float32], saturation: 
         low = np.iinfo(frame.dtype).min
         np.rint(corrected, out=corrected)
         np.maximum(corrected, low, out=corrected)
-    out = corrected.astype(frame.dtype)
+    out: NDArray[Any] = corrected.astype(frame.dtype)
     if np.isfinite(saturation):
         np.copyto(out, frame, where=frame >= saturation)
     return out
