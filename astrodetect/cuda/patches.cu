@@ -3,7 +3,7 @@
 // One launch serves all K patches of all B images of C planes. A thread makes chunks of V elements:
 // V divides the width of a patch, so a chunk lies in one row of the patch and is stored by one
 // access of at most 16 bytes. The source of a chunk starts anywhere; it is read by 16-byte or 4-byte
-// words and shifted into place, and never by a word that reaches beyond its row.
+// words and shifted into place, and never by a word that reaches beyond the end of its row.
 //
 // The same text is built for the CPU by the tests, with thread and block indices as loops.
 
@@ -92,9 +92,10 @@ template <typename T> __device__ __forceinline__ T from_bits(unsigned long long 
     return both.value;
 }
 
-// Read V elements that lie in the row [begin, end).
+// Read V elements of a row that ends at `end`. The first word may hold bytes before the first element:
+// memory is aligned to more than a word, so they are of the same allocation.
 template <typename In, int V>
-__device__ __forceinline__ Pack<In, V> read_row(const In *source, const In *begin, const In *end) {
+__device__ __forceinline__ Pack<In, V> read_row(const In *source, const In *end) {
     constexpr int BYTES = V * sizeof(In);
     Pack<In, V> made;
     if constexpr (BYTES >= 4) {
@@ -116,8 +117,7 @@ __device__ __forceinline__ Pack<In, V> read_row(const In *source, const In *begi
             for (int i = 0; i < N_WORDS; ++i) target[i] = words[i];
             return made;
         }
-        if (reinterpret_cast<Address>(words) >= reinterpret_cast<Address>(begin) &&
-            reinterpret_cast<Address>(words + N_WORDS + 1) <= reinterpret_cast<Address>(end)) {
+        if (reinterpret_cast<Address>(words + N_WORDS + 1) <= reinterpret_cast<Address>(end)) {
             Word low = words[0];
 #pragma unroll
             for (int i = 0; i < N_WORDS; ++i) {
@@ -145,7 +145,7 @@ __device__ __forceinline__ Pack<typename Make::Out, V> make_chunk(const typename
     if (y < 0 || y >= images.height || column >= images.width || column + V <= 0) return made;
     const In *row = plane + y * images.row_stride;
     if (images.pixel_stride == 1 && column >= 0 && column + V <= images.width) {
-        const Pack<In, V> pixels = read_row<In, V>(row + column, row, row + images.width);
+        const Pack<In, V> pixels = read_row<In, V>(row + column, row + images.width);
 #pragma unroll
         for (int i = 0; i < V; ++i) made.value[i] = make(pixels.value[i]);
         return made;

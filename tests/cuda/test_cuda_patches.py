@@ -107,6 +107,37 @@ def test_views_are_read_in_place(
     assert_same_bits(out, extract_patches(images, corners, size))
 
 
+@pytest.mark.parametrize(
+    ("dtype", "target", "width"),
+    [
+        ("uint8", None, 16), ("uint8", None, 8), ("uint8", None, 5), ("uint16", None, 8), ("uint16", None, 4),
+        ("uint16", None, 3), ("float32", None, 4), ("float32", None, 3), ("float64", None, 2),
+        ("float64", None, 3), ("uint8", "float32", 4), ("uint8", "float16", 8), ("uint8", "float16", 4),
+        ("uint16", "float32", 4), ("uint16", "float16", 8), ("float16", "float16", 8),
+        ("float32", "float16", 8), ("float32", "float16", 4), ("float32", "float32", 4),
+    ],
+)  # fmt: skip
+def test_every_alignment_and_every_column(
+    patch_server: Server, dtype: str, target: str | None, width: int
+) -> None:
+    """Patches slid over the borders of images that end where their memory ends."""
+    size = 2, width
+    conversion = None if target is None else Conversion(np.dtype(target))
+    for offset in range(16 // np.dtype(dtype).itemsize):
+        image_width = 2 * width + 9 + offset % 5
+        flat = np.random.default_rng(offset).integers(1, 200, offset + 3 * image_width).astype(dtype)
+        images = flat[offset:].reshape(1, 1, 3, image_width)
+        columns = np.arange(-width - 1, image_width + 2)
+        corners = np.array([[(y, x) for y in (-1, 1, 2) for x in columns]])
+        out = np.full((1, corners.shape[1], 1, *size), 3, target or dtype)
+        fill = np.full(1, 7, out.dtype)
+        patch_server.run(
+            extraction(placed(images), placed(corners), placed(out), fill.tobytes(), conversion),
+            backwards=bool(offset % 2),
+        )
+        np.testing.assert_array_equal(out, extract_patches(images.astype(out.dtype), corners, size, 7))
+
+
 @pytest.mark.parametrize("target", CONVERTED_TO)
 @pytest.mark.parametrize("dtype", CONVERTED_FROM)
 @settings(RELAXED, max_examples=20)

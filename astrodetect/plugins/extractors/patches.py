@@ -42,7 +42,7 @@ class CpuPatches(PatchExtractor):
         ValueError
             Shapes do not fit, corners are no integers, or the type cannot hold `fill`.
         """
-        if is_torch(images) and images.device.type == "cuda":
+        if is_torch(images) and str(images.device) != "cpu":
             from astrodetect.cuda.device import CudaError
             from astrodetect.plugins.extractors.pycuda_extractor import cut_where_they_are
 
