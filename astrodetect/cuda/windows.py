@@ -193,9 +193,10 @@ class _Ring:
             raise ValueError(f"expected frames (H, W), not {shape}")
         self._device, self._shape, self._dtype = device, shape, dtype
         self._wanted, self._size = wanted, size
+        # What goes up after a window was started lies where only windows read that are finished: the
+        # caller waits for one before it adds the frame after the end of the next.
         self._n_slots = size + step
-        # A batch does not outgrow the slots that no window needs.
-        self._batch = min(batch, step)
+        self._batch = batch
         self._frame_bytes = max(1, prod(shape) * dtype.itemsize)
         self._held = ExitStack()
         try:
@@ -207,7 +208,6 @@ class _Ring:
         self._copying, self._computing = device.stream(), device.stream()
         self._buffers = [device.pinned((self._batch, *shape), dtype) for _ in range(2)]
         self._uploaded: list[Any] = [None, None]
-        self._readers: list[Any] = [None] * self._n_slots
         self._results: list[dict[str, Array]] = [{}, {}]
         self._n_added = self._n_sent = self._n_started = 0
 
@@ -240,9 +240,6 @@ class _Ring:
         )
         source = reduction_source(n_frames if network else LARGEST_NETWORK + 1, self._dtype.name)
         device.launch(source, launch, stream)
-        event = device.record(stream)
-        for frame in range(first, first + n_frames):
-            self._readers[frame % self._n_slots] = event
         planes = self._host_planes(n_frames)
         for name, plane in planes.items():
             device.download(plane, self._targets[name].at(0), stream)
@@ -274,15 +271,10 @@ class _Ring:
         if n_waiting == 0:
             return
         device, stream = self._device, self._copying
-        slots = [(self._n_sent + i) % self._n_slots for i in range(n_waiting)]
-        waited: list[Any] = []
-        for event in (self._readers[slot] for slot in slots):
-            if event is not None and not any(event is other for other in waited):
-                device.wait(stream, event)
-                waited.append(event)
+        first = self._n_sent % self._n_slots
         # Neighbouring slots go up at once; the ring may wrap in between.
-        n_before = min(n_waiting, self._n_slots - slots[0])
-        for some, slot in ((slice(0, n_before), slots[0]), (slice(n_before, n_waiting), 0)):
+        n_before = min(n_waiting, self._n_slots - first)
+        for some, slot in ((slice(0, n_before), first), (slice(n_before, n_waiting), 0)):
             if some.start < some.stop:
                 target = self._memory.at(slot * self._frame_bytes)
                 device.upload(target, self._buffers[0][some], stream)
