@@ -11,15 +11,8 @@ import h5py
 import numpy as np
 
 from astrodetect.catalogs.hdf5 import whole_file, write_provenance
-from astrodetect.catalogs.sources import (
-    BlockSource,
-    Entry,
-    StoredCatalog,
-    choose,
-    history_of,
-    iterate_rows,
-    total_lengths,
-)
+from astrodetect.catalogs.sources import BlockSource, Entry, choose, history_of, total_lengths
+from astrodetect.catalogs.stored import StoredCatalog, iterate_rows
 from astrodetect.catalogs.table_writer import TableWriter
 from astrodetect.catalogs.tables import join_schemas
 
@@ -60,10 +53,7 @@ def fill(file: Any, sources: Sequence[BlockSource], provenance: Mapping[str, str
         [source.provenance for source in sources] + [provenance], provenance.get("pipeline", "")
     )
     write_provenance(file, {**provenance, "history": json.dumps(runs)})
-    writers = {
-        table: TableWriter(file, table, columns, lengths[table])
-        for table, columns in schema.items()
-    }
+    writers = {table: TableWriter(file, table, columns, lengths[table]) for table, columns in schema.items()}
     for rows in iterate_rows(chosen):
         for table, values in rows.items():
             writers[table].append(values)

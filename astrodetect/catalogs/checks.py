@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from astrodetect.catalogs import hdf5
+from astrodetect.catalogs import hdf5, index
 from astrodetect.catalogs.journal import parts_of
 from astrodetect.catalogs.sources import Segments
-from astrodetect.catalogs.table_writer import update_digest
+from astrodetect.catalogs.table_writer import extremes, update_digest
 from astrodetect.catalogs.tables import DECLARED, Table
 from astrodetect.core.columns import Column
 from astrodetect.core.errors import AstrodetectError
@@ -97,6 +97,7 @@ def _read_table(file: Any, name: str, declared: tuple[Column, ...], findings: li
             findings += _check_description(dataset, known.get(column))
             table[column] = hdf5.read_column(dataset)
             findings += _check_digest(dataset, table[column])
+            findings += _check_index(dataset, table[column])
         except Exception as error:
             findings.append(f"/{name}/{column}: damaged ({_line(error)})")
     lengths = {len(values) for values in table.values()}
@@ -131,6 +132,22 @@ def _check_digest(dataset: Any, values: Any) -> Iterator[str]:
     update_digest(digest, values)
     if digest.hexdigest() != hdf5.text_of(expected):
         yield f"{dataset.name}: the values are not those that were written (digest differs)"
+
+
+def _check_index(dataset: Any, values: Any) -> Iterator[str]:
+    """Hold the index, if there is one, against the values."""
+    if index.is_text(dataset):
+        coded = index.codes_of(dataset)
+        agrees = coded is None or not len(values) or np.array_equal(coded[1][coded[0][...]], values)
+    else:
+        found = index.extremes_of(dataset)
+        size = index.chunk_rows(dataset)
+        parts = [extremes(values[start : start + size]) for start in range(0, len(values), size)]
+        agrees = found is None or np.array_equal(
+            found, np.array(parts, found.dtype).reshape(-1, 2), equal_nan=True
+        )
+    if not agrees:
+        yield f"{dataset.name}: the index is not that of the values; `astrodetect catalog compact` renews it"
 
 
 def _provenance(file: Any) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,10 @@ from astrodetect.core.errors import AstrodetectError
 
 FORMAT = "astrodetect-catalog"
 FORMAT_VERSION = 1
+#: How a file of each earlier version is read: what gives it, open, in the version that follows. A
+#: change of the format adds one here, and a file of the old version to the tests; `compact` writes
+#: what it gave. There is none yet: version 1 is the first.
+MIGRATIONS: dict[int, Callable[[Any], Any]] = {}
 
 
 def text_of(value: Any) -> str:
@@ -74,18 +78,35 @@ def open_catalog(path: Path) -> Any:
     except OSError as error:
         raise not_a_catalog(path, error) from error
     found = text_of(file.attrs.get("format", ""))
-    version = file.attrs.get("format_version", 0)
     if found != FORMAT:
         file.close()
         raise AstrodetectError(
             f"{path}: exists and is not an astrodetect catalog (an HDF5 file with format {found!r}, "
             f"expected {FORMAT!r}); it is left as it is"
         )
-    if version != FORMAT_VERSION:
-        file.close()
-        raise AstrodetectError(
-            f"{path}: catalog of format version {version}; this astrodetect reads version {FORMAT_VERSION}"
-        )
+    return _as_present(path, file)
+
+
+def _as_present(path: Path, file: Any) -> Any:
+    """Give a file of an earlier format in the present one, in memory; refuse what cannot be read."""
+    try:
+        version = int(file.attrs.get("format_version", 0))
+    except (TypeError, ValueError, OverflowError):
+        version = -1
+    while version != FORMAT_VERSION:
+        migrate = MIGRATIONS.get(version)
+        if migrate is None:
+            file.close()
+            old = " (written before the format was settled)" if version == 0 else ""
+            what = "run the pipeline again" if version < FORMAT_VERSION else "use a newer astrodetect"
+            known = ", ".join(map(str, sorted({*MIGRATIONS, FORMAT_VERSION})))
+            raise AstrodetectError(
+                f"{path}: catalog of format version {version}{old}; this astrodetect reads version "
+                f"{known}; {what}"
+            )
+        former, file = file, migrate(file)
+        former.close()
+        version += 1
     return file
 
 

@@ -211,7 +211,7 @@ class Journal:
             sources: list[BlockSource] = []
             if self.path.exists():
                 from astrodetect.catalogs.hdf5 import open_catalog
-                from astrodetect.catalogs.sources import StoredCatalog
+                from astrodetect.catalogs.stored import StoredCatalog
 
                 file = stack.enter_context(closing(open_catalog(self.path)))
                 sources.append(StoredCatalog(file, str(self.path)))
@@ -313,7 +313,7 @@ def _check_catalog(
     if not path.exists():
         return {}
     from astrodetect.catalogs.hdf5 import open_catalog
-    from astrodetect.catalogs.sources import StoredCatalog
+    from astrodetect.catalogs.stored import StoredCatalog
 
     with closing(open_catalog(path)) as file:
         if fresh:
@@ -321,7 +321,7 @@ def _check_catalog(
         stored = StoredCatalog(file, str(path))
         _compare(str(path), stored.provenance, provenance)
         check_units(str(path), stored.schema, stage_columns(columns), _ADVICE)
-        return {entry.recording_id: entry.status for entry in stored.entries}
+        return stored.statuses()
 
 
 def _compare(where: str, there: Mapping[str, str], now: Mapping[str, str]) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from astrodetect.catalogs.assembly import assemble
 from astrodetect.catalogs.hdf5 import open_catalog, put_in_place
-from astrodetect.catalogs.journal import parts_of
+from astrodetect.catalogs.journal import Journal, parts_of
 from astrodetect.catalogs.pipelines import differences, pipeline_name
-from astrodetect.catalogs.sources import BlockSource, Segments, StoredCatalog, choose
+from astrodetect.catalogs.sources import BlockSource, Segments, choose
+from astrodetect.catalogs.stored import StoredCatalog
 from astrodetect.catalogs.tables import check_units, join_schemas
 from astrodetect.core.errors import AstrodetectError, StoppedError
 
@@ -68,6 +69,39 @@ def merge(out: Path, paths: Sequence[Path], *, force: bool = False, overwrite: b
     with _told(out):
         put_in_place(temporary, out)
     return number
+
+
+def compact(path: Path) -> tuple[int, int]:
+    """Write a catalog anew, with the same rows in the present format.
+
+    A journal beside it is taken up. The space of what was replaced is freed, the index is made where
+    it is missing, and text that somebody has damaged by changing it in place comes back from the index.
+
+    Returns
+    -------
+    (int, int)
+        Size of the file before and after, in bytes; 0 before if there was only a journal.
+
+    Raises
+    ------
+    AstrodetectError
+        There is no catalog, it is damaged, or another process writes it.
+    StoppedError
+        It cannot be written.
+    """
+    before = path.stat().st_size if path.exists() else 0
+    with ExitStack() as stack:
+        provenance = _sources_of(path, stack)[-1].provenance
+    with Journal.open(path, provenance) as journal:  # keeps other processes out
+        if (journal.done and not path.exists()) or Segments(journal.parts).entries:
+            journal.finish()
+            return before, path.stat().st_size
+        temporary = journal.parts / "assembled.tmp"
+        with _told(path), closing(open_catalog(path)) as file:
+            assemble([StoredCatalog(file, str(path))], temporary, provenance)
+        with _told(path):
+            put_in_place(temporary, path)
+    return before, path.stat().st_size
 
 
 @contextmanager

@@ -34,7 +34,12 @@ def printable(text: str) -> str:
 
 
 def overview(
-    catalog: Catalog, *, accepted: bool | None = True, label: str | None = None, all_recordings: bool = False
+    catalog: Catalog,
+    *,
+    accepted: bool | None = True,
+    label: str | None = None,
+    all_recordings: bool = False,
+    limit: int | None = None,
 ) -> Iterator[str]:
     """Give the lines that say what a catalog holds.
 
@@ -48,24 +53,43 @@ def overview(
         List only these.
     all_recordings : bool
         Name also the recordings that were read with warnings.
+    limit : int or None
+        List only the first so many detections.
     """
     recordings = catalog.read_columns(_RECORDING, "recordings")
-    detections = catalog.read_columns(_SHOWN)
+    found = _Found(catalog)
     yield from _heading(catalog, recordings)
-    yield from _labels(detections)
-    listed = np.ones(len(detections["label"]), dtype=bool)
-    if accepted is not None:
-        listed &= detections["accepted"] == accepted
-    if label is not None:
-        listed &= np.asarray(detections["label"] == label, dtype=bool)
+    yield from _labels(found)
     yield ""
-    if listed.any():
-        yield from _detections(detections, np.flatnonzero(listed), recordings, accepted is not True)
+    n = found.count(accepted, label)
+    if n:
+        rows = catalog.select(accepted=accepted, label=label, limit=limit)
+        yield from detection_lines(catalog, rows, with_reason=accepted is not True)
+        if len(rows) < n:
+            yield f"... and {n - len(rows)} more; --limit 0 lists all, `astrodetect catalog query` chooses"
     else:
         yield _nothing(accepted, label)
-    if not detections["accepted"].any():
-        yield from _why_nothing(detections, recordings)
+    if not found.count(True, None):
+        yield from _why_nothing(catalog, found, recordings)
     yield from _troubles(recordings, all_recordings)
+
+
+class _Found:
+    """How many detections there are of each label, accepted and rejected."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        codes, texts = catalog.coded("label")
+        accepted = catalog.read_columns(["accepted"])["accepted"]
+        self.n = len(accepted)
+        self.accepted, self.rejected = (
+            dict(zip(texts.tolist(), np.bincount(codes[kept], minlength=len(texts)).tolist(), strict=True))
+            for kept in (accepted, ~accepted)
+        )
+
+    def count(self, accepted: bool | None, label: str | None) -> int:
+        """Give how many there are, accepted or not (or both), with a label (or any)."""
+        kinds = [self.accepted] * (accepted is not False) + [self.rejected] * (accepted is not True)
+        return sum(sum(kind.values()) if label is None else kind.get(label, 0) for kind in kinds)
 
 
 def _heading(catalog: Catalog, recordings: dict[str, Any]) -> Iterator[str]:
@@ -85,26 +109,27 @@ def _heading(catalog: Catalog, recordings: dict[str, Any]) -> Iterator[str]:
     yield f"frames: {frames}{span}"
 
 
-def _labels(detections: dict[str, Any]) -> Iterator[str]:
-    n, n_accepted = len(detections["label"]), int(detections["accepted"].sum())
-    yield f"detections: {n_accepted} accepted, {n - n_accepted} rejected"
-    if not n:
+def _labels(found: _Found) -> Iterator[str]:
+    yield f"detections: {found.count(True, None)} accepted, {found.count(False, None)} rejected"
+    if not found.n:
         return
-    rows = []
-    for label in sorted(set(detections["label"])):
-        own = detections["accepted"][np.asarray(detections["label"] == label, dtype=bool)]
-        rows.append((printable(label), str(int(own.sum())), str(int((~own).sum()))))
+    rows = [
+        (printable(label), str(found.accepted[label]), str(found.rejected[label]))
+        for label in sorted(found.accepted)
+        if found.count(None, label)
+    ]
     yield ""
     yield from _columns(("label", "accepted", "rejected"), rows)
 
 
-def _detections(
-    detections: dict[str, Any], listed: Any, recordings: dict[str, Any], with_reason: bool
-) -> Iterator[str]:
-    path_of = dict(zip(recordings["recording_id"].tolist(), recordings["path"], strict=True))
+def detection_lines(catalog: Catalog, rows: Any, *, with_reason: bool) -> Iterator[str]:
+    """Give a table of some rows of ``/detections`` as lines, `with_reason` also what became of each."""
+    ids, paths = catalog.read_columns(["recording_id", "path"], "recordings").values()
+    detections = catalog.read_columns(_SHOWN, rows=rows)
+    path_of = dict(zip(ids.tolist(), paths, strict=True))
     head = ["time (UTC)", "label", "prob", "frames", "x,y start", "x,y end", "px/frame", "snr"]
-    rows = []
-    for i in listed:
+    lines = []
+    for i in range(len(rows)):
         row = {name: values[i] for name, values in detections.items()}
         cells = [
             iso(row["time_start"]),
@@ -118,8 +143,21 @@ def _detections(
         ]
         if with_reason:
             cells.append("accepted" if row["accepted"] else printable(row["reason"]))
-        rows.append((*cells, printable(path_of.get(int(row["recording_id"]), "?"))))
-    yield from _columns([*head, *(["outcome"] if with_reason else []), "recording"], rows)
+        lines.append((*cells, printable(path_of.get(int(row["recording_id"]), "?"))))
+    yield from _columns([*head, *(["outcome"] if with_reason else []), "recording"], lines)
+
+
+def csv_lines(catalog: Catalog, rows: Any, columns: Sequence[str]) -> Iterator[str]:
+    """Give some columns of some rows of ``/detections`` as lines of CSV, control characters escaped."""
+    yield ",".join(columns)
+    values = catalog.read_columns(columns, rows=rows)
+    for cells in zip(*(values[name].tolist() for name in columns), strict=True):
+        yield ",".join(_cell(cell) for cell in cells)
+
+
+def _cell(value: Any) -> str:
+    text = printable(str(value))
+    return '"' + text.replace('"', '""') + '"' if set(text) & set(',"') else text
 
 
 def _nothing(accepted: bool | None, label: str | None) -> str:
@@ -127,11 +165,13 @@ def _nothing(accepted: bool | None, label: str | None) -> str:
     return f"No {kind}detection" + (f" with label {printable(label)}." if label else ".")
 
 
-def _why_nothing(detections: dict[str, Any], recordings: dict[str, Any]) -> Iterator[str]:
+def _why_nothing(catalog: Catalog, found: _Found, recordings: dict[str, Any]) -> Iterator[str]:
     """Say where everything went."""
-    if len(detections["label"]):
-        reasons = Counter(reason or "no reason given" for reason in detections["reason"])
-        yield f"Why: {_count(len(detections['label']), 'detection')}, all rejected:"
+    if found.n:
+        codes, texts = catalog.coded("reason")
+        counts = zip(texts.tolist(), np.bincount(codes, minlength=len(texts)).tolist(), strict=True)
+        reasons = {reason or "no reason given": count for reason, count in counts if count}
+        yield f"Why: {_count(found.n, 'detection')}, all rejected:"
         yield from (
             f"  {count} {printable(reason)}" for reason, count in sorted(reasons.items(), key=_by_count)
         )
@@ -142,8 +182,8 @@ def _why_nothing(detections: dict[str, Any], recordings: dict[str, Any]) -> Iter
     elif windows == 0:
         yield "Why: no window could be examined; see the recordings below."
     else:
-        found = _count(candidates, "candidate")
-        yield f"Why: {_count(windows, 'window')} examined, {found}, none became a detection."
+        shown = _count(candidates, "candidate")
+        yield f"Why: {_count(windows, 'window')} examined, {shown}, none became a detection."
 
 
 def _by_count(item: tuple[str, int]) -> tuple[int, str]:

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from astrodetect.catalogs import hdf5
+from astrodetect.catalogs import hdf5, index
 from astrodetect.catalogs.assembly import in_memory
 from astrodetect.catalogs.journal import parts_of
-from astrodetect.catalogs.sources import BlockSource, Segments, StoredCatalog
+from astrodetect.catalogs.sources import BlockSource, Segments
+from astrodetect.catalogs.stored import StoredCatalog
 from astrodetect.catalogs.tables import block_of
 from astrodetect.core.columns import Column
 from astrodetect.core.errors import AstrodetectError
@@ -61,6 +62,7 @@ class Catalog:
         self.unfinished = False
         self.notes: list[str] = []
         self._tables: dict[str, QTable] = {}
+        self._selector: tuple[Any, Any] | None = None
         self._file: Any = None
         self._file = self._open()
         self.provenance: dict[str, str] = hdf5.read_provenance(self._file)
@@ -154,8 +156,10 @@ class Catalog:
         found = hdf5.table_columns(self._opened(), name)
         return {column: hdf5.column_of(column, dataset) for column, dataset in _ordered(found, name)}
 
-    def read_columns(self, names: Sequence[str], table: str = "detections") -> dict[str, Any]:
-        """Give some columns of a table as plain arrays, nothing else being read.
+    def read_columns(
+        self, names: Sequence[str], table: str = "detections", rows: Any = ...
+    ) -> dict[str, Any]:
+        """Give some columns of a table as plain arrays, nothing else being read; `rows` rising, or all.
 
         Raises
         ------
@@ -168,10 +172,11 @@ class Catalog:
                 raise AstrodetectError(
                     f"{self.path}: no column {name!r} in /{table}; there are {', '.join(found)}"
                 )
-        return {name: self._column(found[name], ...) for name in names}
+        return {name: self._column(found[name], rows) for name in names}
 
     def query(
         self,
+        where: str | None = None,
         *,
         label: str | Sequence[str] | None = None,
         probability: float | None = None,
@@ -180,12 +185,18 @@ class Catalog:
         before: Any = None,
         camera: str | Sequence[str] | None = None,
         recording: str | Sequence[str] | None = None,
+        box: Sequence[float] | None = None,
+        cone: Sequence[float] | None = None,
         columns: Sequence[str] | None = None,
+        limit: int | None = None,
     ) -> QTable:
         """Give the detections that meet all conditions; only what is needed is read.
 
         Parameters
         ----------
+        where : str
+            A condition, for example ``"label = meteor and probability > 0.9"``, on columns of
+            ``/detections`` and of their recordings; see `astrodetect.catalogs.expressions`.
         label : str or sequence of str
             One of these labels.
         probability : float
@@ -197,26 +208,55 @@ class Catalog:
             A detection without a time is in none.
         camera, recording : str or sequence of str
             Of these cameras, in recordings with these paths.
+        box : (x_min, y_min, x_max, y_max)
+            The boxes of the detection and this one overlap (pixels).
+        cone : (ra, dec, radius)
+            It begins or ends within `radius` of this place (degrees, ICRS). A detection without a
+            calibration is in none.
         columns : sequence of str
             Which columns; all of them if not given.
+        limit : int
+            The first so many.
+
+        Raises
+        ------
+        AstrodetectError
+            A condition cannot be read, there is no such column, or the catalog is damaged.
         """
-        kept = np.ones(self._opened()["detections/detection_id"].shape, dtype=bool)
-        if label is not None:
-            kept &= np.isin(self._filter("label").astype(str), _several(label))
-        if probability is not None:
-            kept &= self._filter("probability") >= np.float32(probability)
-        if accepted is not None:
-            kept &= self._filter("accepted") == accepted
-        if after is not None:
-            kept &= self._filter("time_start") >= unix_seconds(after)
-        if before is not None:
-            kept &= self._filter("time_start") < unix_seconds(before)
-        for name, values in (("camera", camera), ("path", recording)):
-            if values is not None:
-                rows = self.read_columns(["recording_id", name], "recordings")
-                ids = rows["recording_id"][np.isin(rows[name].astype(str), _several(values))]
-                kept &= np.isin(self._filter("recording_id"), ids)
-        return self._read("detections", np.flatnonzero(kept), columns)
+        given = {"label": label, "probability": probability, "accepted": accepted, "camera": camera,
+                 "recording": recording, "box": box, "cone": cone}  # fmt: skip
+        rows = self.select(where, **given, after=after, before=before, limit=limit)
+        return self._read("detections", rows, columns)
+
+    def select(self, where: str | None = None, *, limit: int | None = None, **given: Any) -> Any:
+        """Give the rows (n,) int64 of ``/detections`` that meet the conditions of `query`, rising."""
+        from astrodetect.catalogs.expressions import Every, parse
+        from astrodetect.catalogs.selection import Selector, conditions
+
+        file = self._opened()
+        for name in ("after", "before"):
+            if given.get(name) is not None:
+                given[name] = unix_seconds(given[name])
+        try:
+            if self._selector is None or self._selector[0] is not file:
+                self._selector = (file, Selector(file))
+            selector = self._selector[1]
+            found = [] if where is None else [parse(where, selector.columns)]
+            return selector.rows(Every((*conditions(given), *found)), limit)
+        except (OSError, RuntimeError, KeyError, ValueError) as error:
+            raise AstrodetectError(
+                f"{self.path}: damaged ({' '.join(str(error).split())}); "
+                "`astrodetect catalog verify` says more"
+            ) from error
+
+    def coded(self, name: str, table: str = "detections") -> tuple[Any, Any]:
+        """Give a column of text as the numbers (n,) of its texts, and the texts."""
+        dataset = hdf5.table_columns(self._opened(), table)[name]
+        found = index.codes_of(dataset)
+        if found is not None:
+            return found[0][...], found[1]
+        texts, codes = np.unique(self._column(dataset, ...).astype(str), return_inverse=True)
+        return codes, texts
 
     def blocks(self) -> Iterator[RecordingBlock]:
         """Give the results recording by recording, in the order of the catalog."""
@@ -239,12 +279,9 @@ class Catalog:
             )
         return self._file
 
-    def _filter(self, name: str) -> Any:
-        return self.read_columns([name])[name]
-
     def _column(self, dataset: Any, rows: Any) -> Any:
         try:
-            return hdf5.read_column(dataset, rows)
+            return index.read_column(dataset) if rows is ... else index.read_rows(dataset, rows)
         except (OSError, RuntimeError, ValueError) as error:
             raise AstrodetectError(
                 f"{self.path}: {dataset.name} is damaged; `astrodetect catalog verify` says more"
@@ -290,10 +327,6 @@ def _with_unit(values: Any, column: Column) -> Any:
     from astropy.units import Quantity
 
     return Quantity(values, column.unit, dtype=values.dtype, copy=False)
-
-
-def _several(values: str | Sequence[str]) -> list[str]:
-    return [values] if isinstance(values, str) else list(values)
 
 
 def unix_seconds(value: Any) -> float:

@@ -5,16 +5,13 @@ from __future__ import annotations
 import json
 import secrets
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-import numpy as np
-
 from astrodetect.catalogs import blocks
 from astrodetect.catalogs.tables import (
-    DECLARED,
     Schema,
     Table,
     described,
@@ -24,11 +21,7 @@ from astrodetect.catalogs.tables import (
     schema_of_header,
 )
 from astrodetect.core.columns import Column
-from astrodetect.core.errors import AstrodetectError
 from astrodetect.core.results import RecordingBlock
-
-#: Rows of a finished catalog that are read at once.
-_READ_ROWS = 65536
 
 
 class Entry(NamedTuple):
@@ -155,140 +148,6 @@ def segment_number(path: Path) -> int:
     return int(number) if number.isdecimal() else 0
 
 
-class StoredCatalog:
-    """A finished catalog, recording by recording.
-
-    Parameters
-    ----------
-    file : h5py.File
-        From `hdf5.open_catalog`.
-    name : str
-        For messages.
-
-    Raises
-    ------
-    AstrodetectError
-        It is damaged.
-    """
-
-    def __init__(self, file: Any, name: str) -> None:
-        from astrodetect.catalogs import hdf5
-
-        self.file, self._name, self._hdf5 = file, name, hdf5
-        self.provenance: Mapping[str, str] = hdf5.read_provenance(file)
-        self._datasets = {table: hdf5.table_columns(file, table) for table in DECLARED}
-        self._buffers: dict[str, tuple[int, int, Table]] = {}
-        self.schema = join_schemas(
-            [
-                {
-                    table: {name: hdf5.column_of(name, d) for name, d in c.items()}
-                    for table, c in self._datasets.items()
-                }
-            ]
-        )
-        try:
-            self.entries = self._index()
-        except (OSError, KeyError, ValueError, RuntimeError) as error:
-            raise self._damaged(str(error)) from error
-
-    def _damaged(self, what: str) -> AstrodetectError:
-        what = " ".join(what.split())
-        return AstrodetectError(f"{self._name}: damaged ({what}); `astrodetect catalog verify` says more")
-
-    def _index(self) -> list[Entry]:
-        names = ("recording_id", "path", "root", "status")
-        columns = self._datasets["recordings"]
-        ids, paths, roots, states = (self._hdf5.read_column(columns[name]) for name in names)
-        rows: dict[str, Any] = {"recordings": _places(np.arange(len(ids)), len(ids))}
-        order = np.argsort(ids)
-        for prefix in ("", "camera/"):
-            self._index_detections(prefix, ids, order, rows)
-        cutouts = self._index_cutouts(ids, order)
-        entries = []
-        for i, values in enumerate(zip(ids.tolist(), paths, roots, states, strict=True)):
-            places = {table: places[i] for table, places in rows.items()}
-            lengths = {table: len(place) for table, place in places.items()}
-            if i in cutouts:
-                places["patches"] = cutouts[i]
-                lengths["patches"] = len(cutouts[i][1])
-            entries.append(Entry(*values, lengths, places))
-        return entries
-
-    def _index_cutouts(self, ids: Any, order: Any) -> dict[int, tuple[str, Any]]:
-        """Give the group and the rows in it of each recording that has cutouts."""
-        places: dict[int, tuple[str, Any]] = {}
-        columns = self._datasets["detections"]
-        for name, group in self.file.get("patches", {}).items():
-            detection_ids = self._hdf5.read_column(columns["detection_id"])
-            detection = _look_up(group["detection_id"][...], detection_ids, np.argsort(detection_ids))
-            owner = _look_up(self._hdf5.read_column(columns["recording_id"]), ids, order)[detection]
-            rows = enumerate(_places(owner, len(ids)))
-            places.update((i, (name, np.sort(place))) for i, place in rows if len(place))
-        return places
-
-    def _index_detections(self, prefix: str, ids: Any, order: Any, rows: dict[str, Any]) -> None:
-        columns = self._datasets[f"{prefix}detections"]
-        if not columns:
-            return
-        owner = _look_up(self._hdf5.read_column(columns["recording_id"]), ids, order)
-        detection_ids = self._hdf5.read_column(columns["detection_id"])
-        points = self._datasets[f"{prefix}tracks"]
-        track_ids = self._hdf5.read_column(points["detection_id"]) if points else np.empty(0, dtype=np.int64)
-        detection = _look_up(track_ids, detection_ids, np.argsort(detection_ids))
-        rows[f"{prefix}detections"] = _places(owner, len(ids))
-        rows[f"{prefix}tracks"] = _places(owner[detection], len(ids))
-
-    def rows(self, entry: Entry) -> dict[str, Table]:
-        """Give the rows of a recording."""
-        try:
-            return {
-                table: self._rows(table, place) for table, place in entry.place.items() if table in DECLARED
-            }
-        except (OSError, RuntimeError, ValueError) as error:
-            raise self._damaged(str(error)) from error
-
-    def _rows(self, table: str, place: Any) -> Table:
-        first, last = (int(place[0]), int(place[-1]) + 1) if len(place) else (0, 0)
-        start, stop, buffer = self._buffers.get(table, (0, 0, {}))
-        if last > first and not (start <= first and last <= stop):
-            start, stop = first, max(last, first + _READ_ROWS)
-            buffer = {
-                name: self._hdf5.read_column(dataset, slice(start, stop))
-                for name, dataset in self._datasets[table].items()
-            }
-            self._buffers[table] = (start, stop, buffer)
-        if last == first:
-            return {}
-        return {name: values[place - start] for name, values in buffer.items()}
-
-    def cutouts(self, entry: Entry) -> tuple[Any, Any] | None:
-        """Give detection ids and cutouts of a recording, or None."""
-        if not entry.lengths.get("patches"):
-            return None
-        group = self.file["patches"][entry.place["patches"][0]]
-        rows = entry.place["patches"][1]
-        return group["detection_id"][rows], group["data"][rows]
-
-
-def _look_up(values: Any, ids: Any, order: Any) -> Any:
-    """Give the index of each value in `ids`, of which `order` is the sorting."""
-    if not len(values):
-        return np.empty(0, dtype=np.int64)
-    if not len(ids):
-        raise ValueError("rows that belong to nothing")
-    index = order[np.minimum(np.searchsorted(ids, values, sorter=order), len(ids) - 1)]
-    if not np.array_equal(ids[index], values):
-        raise ValueError("rows that belong to nothing")
-    return index
-
-
-def _places(owner: Any, n: int) -> list[Any]:
-    """Give, for each of `n` owners, the rows that are its own."""
-    order = np.argsort(owner, kind="stable")
-    bounds = np.searchsorted(owner[order], np.arange(n + 1))
-    return [order[bounds[i] : bounds[i + 1]] for i in range(n)]
-
-
 def choose(sources: Sequence[BlockSource]) -> list[tuple[BlockSource, Entry]]:
     """Give each recording once, in the order of the catalog.
 
@@ -318,12 +177,6 @@ def total_lengths(chosen: Sequence[tuple[BlockSource, Entry]]) -> Counter[str]:
     for _, entry in chosen:
         total.update(entry.lengths)
     return total
-
-
-def iterate_rows(chosen: Sequence[tuple[BlockSource, Entry]]) -> Iterator[dict[str, Table]]:
-    """Give the rows of recordings, one recording at a time."""
-    for source, entry in chosen:
-        yield source.rows(entry)
 
 
 def history_of(provenances: Sequence[Mapping[str, str]], pipeline: str) -> list[dict[str, Any]]:

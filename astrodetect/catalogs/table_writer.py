@@ -51,7 +51,7 @@ def pack(values: Any, rows: int, *, shuffle: bool = True) -> bytes:
     size = values.dtype.itemsize
     stored = np.zeros((rows, size), dtype=np.uint8)
     stored[: len(values)] = values.view(np.uint8).reshape(len(values), size)
-    return zlib.compress(np.ascontiguousarray(stored.T) if shuffle else stored, 1)
+    return zlib.compress((stored.T if shuffle else stored).tobytes(), 1)
 
 
 class TableWriter:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import click
@@ -21,7 +22,14 @@ def catalog() -> None:
 )
 @click.option("--rejects", is_flag=True, help="List rejected detections instead of accepted ones.")
 @click.option("--label", metavar="LABEL", help="List only detections with this label.")
-def show(path: Path, everything: bool, rejects: bool, label: str | None) -> None:
+@click.option(
+    "--limit",
+    type=click.IntRange(min=0),
+    default=1000,
+    show_default=True,
+    help="List at most so many detections; 0 lists all.",
+)
+def show(path: Path, everything: bool, rejects: bool, label: str | None, limit: int) -> None:
     """Say what a catalog holds, and list its accepted detections.
 
     Works while the run that writes it is still going on.
@@ -33,8 +41,69 @@ def show(path: Path, everything: bool, rejects: bool, label: str | None) -> None
         raise click.UsageError("--all and --rejects exclude each other")
     accepted = None if everything else not rejects
     with Catalog(path) as opened:
-        for line in overview(opened, accepted=accepted, label=label, all_recordings=everything):
+        lines = overview(
+            opened, accepted=accepted, label=label, all_recordings=everything, limit=limit or None
+        )
+        for line in lines:
             click.echo(line)
+
+
+@catalog.command()
+@_CATALOG
+@click.argument("condition", required=False)
+@click.option("--since", metavar="TIME", help="Begins at or after this time (ISO, UTC).")
+@click.option("--until", metavar="TIME", help="Begins before this time.")
+@click.option("--camera", multiple=True, metavar="CAMERA", help="Of this camera; may be given again.")
+@click.option("--box", metavar="X0,Y0,X1,Y1", help="Its box overlaps this one (pixels).")
+@click.option("--cone", metavar="RA,DEC,RADIUS", help="Begins or ends in this cone (degrees, ICRS).")
+@click.option("--columns", metavar="NAME,...", help="Print these columns as CSV, values as stored.")
+@click.option("--count", is_flag=True, help="Print only how many there are.")
+@click.option("--limit", type=click.IntRange(min=1), help="The first so many.")
+def query(
+    path: Path,
+    condition: str | None,
+    since: str | None,
+    until: str | None,
+    camera: tuple[str, ...],
+    box: str | None,
+    cone: str | None,
+    columns: str | None,
+    count: bool,
+    limit: int | None,
+) -> None:
+    """List the detections that meet a condition, for example 'label = meteor and probability > 0.9'.
+
+    A condition compares columns of detections, and of their recordings (camera, path, status ...), by
+    = != < <= > >= and in (a, b), joined by and, or, not and parentheses. Only what is needed is read.
+    """
+    from astrodetect.catalogs.overview import csv_lines, detection_lines
+    from astrodetect.catalogs.reader import Catalog
+
+    with Catalog(path) as opened:
+        rows = opened.select(
+            condition, after=since, before=until, camera=camera or None, box=_numbers("--box", box, 4),
+            cone=_numbers("--cone", cone, 3), limit=limit,
+        )  # fmt: skip
+        if count:
+            lines = iter([str(len(rows))])
+        elif columns is not None:
+            lines = csv_lines(opened, rows, [name.strip() for name in columns.split(",")])
+        else:
+            lines = detection_lines(opened, rows, with_reason=True)
+        for line in lines:
+            click.echo(line)
+
+
+def _numbers(option: str, text: str | None, n: int) -> tuple[float, ...] | None:
+    if text is None:
+        return None
+    try:
+        numbers = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        numbers = ()
+    if len(numbers) != n or not all(map(math.isfinite, numbers)):
+        raise click.UsageError(f"{option} {text}: expected {n} numbers with commas between")
+    return numbers
 
 
 @catalog.command()
@@ -98,3 +167,13 @@ def verify(context: click.Context, path: Path) -> None:
     if findings:
         context.exit(1)
     click.echo(f"{path}: sound")
+
+
+@catalog.command()
+@_CATALOG
+def compact(path: Path) -> None:
+    """Write a catalog anew: take up its journal, bring it to the present format, index it, free space."""
+    from astrodetect.catalogs.merging import compact as compact_catalog
+
+    before, after = compact_catalog(path)
+    click.echo(f"{path}: {before} bytes before, {after} now")

@@ -20,10 +20,10 @@ from click.testing import CliRunner
 
 from astrodetect.catalogs.checks import verify
 from astrodetect.catalogs.exports import export, export_table
-from astrodetect.catalogs.table_writer import CHUNK_ROWS
 from astrodetect.catalogs.journal import Journal
 from astrodetect.catalogs.merging import merge
 from astrodetect.catalogs.reader import Catalog
+from astrodetect.catalogs.table_writer import CHUNK_ROWS
 from astrodetect.cli.catalog import catalog as command
 from astrodetect.core.columns import DETECTION_COLUMNS, RECORDING_COLUMNS, TRACK_COLUMNS
 from astrodetect.core.detections import Detections
