@@ -18,7 +18,15 @@ from typing import Any
 import numpy as np
 
 from astrodetect.cuda.device import CudaError
-from astrodetect.cuda.launches import Conversion, Launch, Placed, PlanePointers, gradient, reduction
+from astrodetect.cuda.launches import (
+    Conversion,
+    Launch,
+    Placed,
+    PlanePointers,
+    extraction,
+    gradient,
+    reduction,
+)
 from astrodetect.cuda.pycuda_device import PyCudaDevice, open_device
 from astrodetect.cuda.sources import patches_source, reduction_source
 from astrodetect.cuda.windows import reduced_windows
@@ -66,6 +74,17 @@ def timed(torch: Any, calls: dict[str, Call], *, rounds: int, inner: int = 1) ->
     return {name: statistics.median(values) for name, values in seconds.items()}
 
 
+def empty_launch(card: PyCudaDevice) -> Call:
+    """Give a call that launches a kernel that does nothing, as the others are launched."""
+    nothing = Launch("nothing", (1, 1, 1), (1, 1, 1), "", ())
+
+    def call() -> None:
+        with card.active():
+            card.launch(PLAIN, nothing)
+
+    return call
+
+
 def copy_rate(torch: Any, rounds: int) -> float:
     """Give bytes read and written per second by a copy of 2 GiB within the card."""
     source = torch.randint(0, 255, (2 << 30,), dtype=torch.uint8, device="cuda")
@@ -103,9 +122,21 @@ def patch_calls(torch: Any, card: PyCudaDevice, images: Any, corners: Any) -> di
             card.launch(PLAIN, plain)
         return out
 
+    placed = [
+        Placed(tensor.data_ptr(), np.dtype(str(tensor.dtype)[6:]), tuple(tensor.shape))
+        for tensor in (images, corners, out)
+    ]
+    alone = extraction(*placed, bytes(2))
+
+    def launch_alone() -> Any:
+        with card.active():
+            card.launch(patches_source(), alone)
+        return out
+
     return {
-        "kernel": lambda: extract_tensor(images, corners, (SIDE, SIDE), device=card),
-        "kernel, to float32": lambda: extract_tensor(
+        "kernel": launch_alone,
+        "all of the call": lambda: extract_tensor(images, corners, (SIDE, SIDE), device=card),
+        "call, to float32": lambda: extract_tensor(
             images, corners, (SIDE, SIDE), conversion=to_float, device=card
         ),
         "thread per patch": thread_per_patch,
@@ -135,11 +166,8 @@ def extraction_rows(torch: Any, card: PyCudaDevice, limit: float, rounds: int) -
             found = call()[:2].cpu().numpy().astype(np.float32)
             wanted = expected.reshape(found.shape).astype(np.float32)
             np.testing.assert_array_equal(found, wanted * 0.5 - 1 if "float32" in label else wanted)
-        with card.active():
-            calls["empty launch"] = lambda: card.launch(
-                PLAIN, Launch("nothing", (1, 1, 1), (1, 1, 1), "", ())
-            )
-            medians = timed(torch, calls, rounds=rounds, inner=inner)
+        calls["empty launch"] = empty_launch(card)
+        medians = timed(torch, calls, rounds=rounds, inner=inner)
         pixels = n_images * per_image * SIDE * SIDE
         n_bytes = {label: pixels * (6 if "float32" in label else 4) for label in medians}
         print(f"\n{name}: {n_images} x {per_image} patches of {SIDE}x{SIDE} uint16")

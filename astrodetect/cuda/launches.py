@@ -270,7 +270,7 @@ def _power_of_two(value: int) -> int:
 
 
 def _corner_arguments(corners: Placed, n_patches: int, per_image: int) -> tuple[Any, ...]:
-    if corners.dtype not in (np.dtype(np.int32), np.dtype(np.int64)):
+    if corners.dtype.name not in ("int32", "int64"):
         raise ValueError(f"corners must be int32 or int64 on a CUDA device, not {corners.dtype}")
     return corners.pointer, int(corners.dtype.itemsize == 8), n_patches, per_image
 

@@ -197,6 +197,17 @@ def test_gradients_of_patches_are_summed(
     np.testing.assert_array_equal(sums, reference_gradient(gradients, corners, shape, kind, scale))
 
 
+@pytest.mark.parametrize("ordered", [False, True])
+def test_every_place_within_a_tile_gets_its_gradient(patch_server: Server, ordered: bool) -> None:
+    """Patches that begin and end at every pixel of several tiles of a block."""
+    shape, size = (1, 2, 19, 71), (3, 4)
+    corners = np.array([[(y, x) for y in (-3, -2, 4, 5, 7, 8, 15, 18, 19) for x in range(-4, 72)]])
+    gradients = np.random.default_rng(0).integers(1, 99, (1, corners.shape[1], 2, *size)).astype(np.float32)
+    sums = np.zeros(shape, np.float32)
+    patch_server.run(gradient(placed(gradients), placed(corners), placed(sums), ordered=ordered))
+    np.testing.assert_array_equal(sums, reference_gradient(gradients, corners, shape, "float32", 1))
+
+
 def test_many_patches_are_one_launch(patch_server: Server) -> None:
     device = ShimDevice(patch_server)
     images = np.random.default_rng(0).integers(0, 4096, (4, 2, 97, 131)).astype(np.uint16)
