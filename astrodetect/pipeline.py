@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
-from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from astrodetect import pipelines
 from astrodetect.core import registry
+from astrodetect.core.choice import ALL, Choice
 from astrodetect.core.data import Recording
 from astrodetect.core.detections import Detections
-from astrodetect.core.discovery import discover
+from astrodetect.core.discovery import Sources, Tally, discover
 from astrodetect.core.errors import AstrodetectError, ConfigurationError
 from astrodetect.core.hooks import HookCaller
 from astrodetect.core.plan import Plan, read_plan
 from astrodetect.core.results import RecordingBlock
-from astrodetect.core.summary import Summary
 from astrodetect.core.workers import process_all
 
 if TYPE_CHECKING:
-    from astrodetect.core.stages import FrameSource
+    pass
 
 #: A path, or several.
 Inputs = str | Path | Sequence[str | Path]
@@ -104,33 +102,64 @@ class Pipeline:
             return error.problems
         return []
 
-    def find(self, inputs: Inputs = (), warn: Callable[[str], None] = lambda _: None) -> Iterator[Recording]:
+    def find(
+        self, inputs: Inputs = (), warn: Callable[[str], None] = lambda _: None, choice: Choice = ALL
+    ) -> Iterator[Recording]:
         """Find the recordings under `inputs`, or under ``[source] path``.
+
+        Parameters
+        ----------
+        inputs : path or sequence of paths
+            Recordings or folders of them.
+        warn : callable
+            Gets a line about each source that cannot be used.
+        choice : Choice
+            Which of them; a share of many may be empty.
 
         Raises
         ------
         AstrodetectError
-            There is no input, or it holds no recording.
+            There is no input, or it holds no recording, or none that is asked for.
+        """
+        roots = self.roots(inputs)
+        sources = self.sources(warn)
+        tally = Tally()
+        found = discover(roots, sources, choice, tally)
+        first = next(found, None)
+        if first is not None:
+            return chain([first], found)
+        where = ", ".join(str(root) for root in roots)
+        if not tally.left_out:
+            raise AstrodetectError(f"{where}: no recording found; looked for {', '.join(sorted(sources))}")
+        if choice.shard is None:
+            raise AstrodetectError(
+                f"{where}: none of {tally.left_out} recordings is left by --include and --exclude"
+            )
+        return iter(())
+
+    def roots(self, inputs: Inputs = ()) -> tuple[Path, ...]:
+        """Give the inputs, or ``[source] path``.
+
+        Raises
+        ------
+        AstrodetectError
+            There is neither.
         """
         roots = _paths(inputs) or self.plan.inputs
         if not roots:
             raise AstrodetectError(
                 f"{self.name}: no input; name a recording or a folder, or give [source] path"
             )
-        sources: dict[str, type[FrameSource] | FrameSource]
+        return roots
+
+    def sources(self, warn: Callable[[str], None] = lambda _: None) -> Sources:
+        """Give the sources to ask: that of the pipeline, or all that are installed."""
         if self.plan.source is not None:
-            sources = {self.plan.source_name: self.plan.source}
-        else:
-            loaded, failures = registry.load_sources()
-            sources = dict(loaded)
-            for failure in failures:
-                warn(failure)
-        found = discover(roots, sources)
-        first = next(found, None)
-        if first is None:
-            where = ", ".join(str(root) for root in roots)
-            raise AstrodetectError(f"{where}: no recording found; looked for {', '.join(sorted(sources))}")
-        return chain([first], found)
+            return {self.plan.source_name: self.plan.source}
+        loaded, failures = registry.load_sources()
+        for failure in failures:
+            warn(failure)
+        return loaded
 
     def results(
         self,
@@ -181,97 +210,15 @@ class Pipeline:
         if out is None:
             blocks = list(self.results(self.find(inputs), jobs=jobs, device=device))
             return _joined(blocks)
-        job = Job(self, _paths(inputs), Path(out))
-        for _ in job.run(jobs=jobs, device=device):
-            pass
+        from astrodetect.archive.job import How, Job
         from astrodetect.catalogs.reader import Catalog
+
+        job = Job(self, _paths(inputs), Path(out), how=How(jobs=jobs, device=device))
+        for _ in job.run():
+            pass
 
         with Catalog(out) as catalog:
             return _joined(list(catalog.blocks()))
-
-
-class Job:
-    """A pipeline that writes a catalog, and takes up where it was interrupted.
-
-    Parameters
-    ----------
-    pipeline : Pipeline
-        What to do.
-    inputs : tuple of Path
-        Where to look; empty for ``[source] path``.
-    out : Path
-        The catalog.
-    fresh : bool
-        Start over.
-    command : str
-        For provenance.
-    """
-
-    def __init__(
-        self,
-        pipeline: Pipeline,
-        inputs: tuple[Path, ...],
-        out: Path,
-        *,
-        fresh: bool = False,
-        command: str = "",
-    ) -> None:
-        self.pipeline = pipeline
-        self.inputs = inputs
-        self.out = out
-        self.fresh = fresh
-        self.command = command or f"Pipeline({pipeline.name!r}).run"
-        self.summary = Summary()
-
-    def run(
-        self, *, jobs: int = 1, device: str = "auto", hooks: HookCaller | None = None
-    ) -> Iterator[RecordingBlock]:
-        """Process what is not done yet; the catalog is whole when the iterator ends.
-
-        Yields
-        ------
-        RecordingBlock
-            As each recording is finished; it is stored already.
-
-        Raises
-        ------
-        StoppedError
-            The disk is full; what is finished is kept.
-        """
-        from astrodetect.catalogs.journal import Journal
-
-        hooks = hooks if hooks is not None else HookCaller()
-        recordings = self.pipeline.find(self.inputs, hooks.warn)
-        plan = self.pipeline.plan
-        columns = [column for stage in plan.uses.values() for column in stage.columns]
-        with Journal.open(self.out, self._provenance(), fresh=self.fresh, columns=columns) as journal:
-            for note in journal.notes:
-                hooks.warn(f"{self.out}: {note}")
-            todo = self._undone(recordings, journal.done)
-            for block in self.pipeline.results(todo, jobs=jobs, device=device, hooks=hooks):
-                journal.append(block)
-                self.summary.add(block)
-                yield block
-            journal.finish()
-        hooks.call("run_done", summary=self.summary.to_dict())
-
-    def _undone(self, recordings: Iterable[Recording], done: dict[int, str]) -> Iterator[Recording]:
-        for recording in recordings:
-            # What failed is tried again: a disk may be back, a file completed.
-            if done.get(recording.recording_id, "failed") == "failed":
-                yield recording
-            else:
-                self.summary.skipped += 1
-
-    def _provenance(self) -> dict[str, str]:
-        plan = self.pipeline.plan
-        return {
-            "pipeline": plan.to_toml(self.inputs),
-            "pipeline_name": self.pipeline.name,
-            "versions": json.dumps(versions(plan)),
-            "command": self.command,
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        }
 
 
 def versions(plan: Plan) -> dict[str, str]:

@@ -19,14 +19,19 @@ class Progress:
         Number of recordings, if known.
     quiet : bool
         Show nothing.
+    frames : bool
+        Whether one recording is in work at a time, so that its frames can be shown.
     """
 
-    def __init__(self, total: int | None, quiet: bool) -> None:
+    def __init__(self, total: int | None, quiet: bool, frames: bool = True) -> None:
         from tqdm import tqdm
 
+        self.accepted = self.failed = 0
         hidden = quiet or not sys.stderr.isatty()
         self.recordings: Any = tqdm(total=total, unit="rec", disable=hidden, position=0, file=sys.stderr)
-        self.frames: Any = tqdm(unit="frame", disable=hidden, position=1, leave=False, file=sys.stderr)
+        self.frames: Any = tqdm(
+            unit="frame", disable=hidden or not frames, position=1, leave=False, file=sys.stderr
+        )
 
     @hookimpl
     def recording_started(self, recording: Recording, n_frames: int) -> None:
@@ -43,9 +48,12 @@ class Progress:
     def recording_done(self, block: RecordingBlock) -> None:
         """Move the bar over recordings."""
         self.recordings.update()
+        self.failed += block.status == "failed"
         accepted = int(block.recording.get("n_accepted", 0))
-        if accepted:
-            self.recordings.set_postfix_str(f"{accepted} in {block.path[-30:]}")
+        self.accepted += accepted
+        if accepted or block.status == "failed":
+            told = f"{self.accepted} accepted" + (f", {self.failed} failed" if self.failed else "")
+            self.recordings.set_postfix_str(f"{told}, last in {block.path[-30:]}")
 
     def close(self) -> None:
         """Take the bars away."""

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
-    from astrodetect.pipeline import Job, Pipeline
+    from astrodetect.archive.job import How, Job
+    from astrodetect.core.hooks import HookCaller
+    from astrodetect.pipeline import Pipeline
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+_SECONDS = click.FloatRange(min=0, min_open=True)
 
 
 @click.command()
@@ -18,7 +24,7 @@ if TYPE_CHECKING:
     "--pipeline", "pipeline_name", required=True, metavar="FILE|NAME", help="Pipeline file, or built-in name."
 )
 @click.argument("inputs", nargs=-1, metavar="[INPUT]...", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Catalog to write (HDF5).")
+@click.option("--out", type=_FILE, help="Catalog to write (HDF5).")
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Worker processes.")
 @click.option(
     "--device",
@@ -30,32 +36,58 @@ if TYPE_CHECKING:
 @click.option(
     "--fresh", is_flag=True, help="Start over; the old catalog stays as OUT~ until the new one is whole."
 )
+@click.option(
+    "--include", multiple=True, metavar="GLOB", help="Only recordings whose path, or a folder of it, matches."
+)
+@click.option(
+    "--exclude", multiple=True, metavar="GLOB", help="No recordings whose path, or a folder of it, matches."
+)
+@click.option("--shard", metavar="I/N", help="Only the I-th of N shares, which follow from the paths.")
+@click.option("--dry-run", is_flag=True, help="Say what there is to do and how long it takes; do nothing.")
+@click.option("--timeout", type=_SECONDS, metavar="SECONDS", help="Time limit for one recording.")
+@click.option(
+    "--settle",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="Leave recordings with younger files for later.",
+)
+@click.option("--retry-failed", is_flag=True, help="Only what failed in an earlier run.")
+@click.option("--skip-failed", is_flag=True, help="Not what failed in an earlier run.")
+@click.option("--scheduler", metavar="ADDRESS", default="", help="Let a Dask cluster work.")
+@click.option("--log", type=_FILE, help="Append what happens to this file, one JSON object per line.")
 @click.option("--quiet", is_flag=True, help="No progress, no summary.")
 @click.option("-v", "--verbose", is_flag=True, help="Tracebacks of stages that failed.")
 @click.pass_context
 def run(
     ctx: click.Context,
+    /,
     pipeline_name: str,
     inputs: tuple[Path, ...],
     out: Path | None,
-    jobs: int,
-    device: str,
     fresh: bool,
+    dry_run: bool,
+    log: Path | None,
     quiet: bool,
     verbose: bool,
+    **how: Any,
 ) -> None:
     """Read recordings, find what is in them, write a catalog.
 
-    INPUT is a recording or a folder tree of recordings. What is finished is not done again.
+    INPUT is a recording or a folder tree of recordings. What is finished is not done again; what
+    failed is tried again.
     """
-    from astrodetect.pipeline import Job, Pipeline
+    from astrodetect.archive.job import Job
+    from astrodetect.pipeline import Pipeline
 
     pipeline = Pipeline.from_toml(pipeline_name)
     target = _target(pipeline, out)
     command = "astrodetect " + " ".join(sys.argv[1:])
-    job = Job(pipeline, inputs, target, fresh=fresh, command=command)
+    job = Job(pipeline, inputs, target, fresh=fresh, command=command, how=_how(**how))
+    if dry_run:
+        _foretell(job)
+        return
     start = perf_counter()
-    _work(job, jobs, device, quiet)
+    _work(job, log, quiet)
     if verbose:
         for text in job.summary.tracebacks:
             click.echo(text, err=True)
@@ -65,8 +97,8 @@ def run(
         click.echo(f"catalog:    {target}", err=True)
     if job.summary.statuses["failed"]:
         if quiet:
-            for failure in job.summary.failures:
-                click.echo(f"failed: {failure}", err=True)
+            for line in job.summary.failure_lines():
+                click.echo(line, err=True)
         ctx.exit(1)
 
 
@@ -79,15 +111,60 @@ def _target(pipeline: Pipeline, out: Path | None) -> Path:
     return target
 
 
-def _work(job: Job, jobs: int, device: str, quiet: bool) -> None:
+def _how(
+    *,
+    include: tuple[str, ...],
+    exclude: tuple[str, ...],
+    shard: str | None,
+    retry_failed: bool,
+    skip_failed: bool,
+    settle: float | None,
+    **rest: Any,
+) -> How:
+    from astrodetect.archive.job import How
+    from astrodetect.core.choice import Choice, parse_shard
+
+    if retry_failed and skip_failed:
+        raise click.UsageError("--retry-failed and --skip-failed exclude each other")
+    if rest["scheduler"] and (rest["jobs"] > 1 or rest["timeout"]):
+        raise click.UsageError("--scheduler works with the workers of the cluster, without --jobs, --timeout")
+    choice = Choice(include, exclude, parse_shard(shard) if shard is not None else None)
+    failed: Any = "only" if retry_failed else "never" if skip_failed else "again"
+    return How(choice=choice, failed=failed, settle=settle or 0.0, **rest)
+
+
+def _foretell(job: Job) -> None:
+    from astrodetect.archive.outlook import outlook
+
+    for line in outlook(job, lambda text: click.echo(f"warning: {text}", err=True)):
+        click.echo(line)
+
+
+def _work(job: Job, log: Path | None, quiet: bool) -> None:
     from astrodetect.cli.progress import Progress
     from astrodetect.core.hooks import HookCaller
 
     hooks = HookCaller(warn=lambda line: click.echo(f"warning: {line}", err=True))
-    progress = Progress(None, quiet)
-    hooks.register(progress)
-    try:
-        for _ in job.run(jobs=jobs, device=device, hooks=hooks):
+    with ExitStack() as stack:
+        progress = Progress(None, quiet, frames=job.how.jobs == 1)
+        stack.callback(progress.close)
+        hooks.register(progress)
+        if log is not None:
+            _keep_log(job, log, hooks, stack)
+        for _ in job.run(hooks):
             pass
-    finally:
-        progress.close()
+
+
+def _keep_log(job: Job, log: Path, hooks: HookCaller, stack: ExitStack) -> None:
+    from astrodetect.archive.log import RunLog
+
+    kept = stack.enter_context(RunLog(log))
+    kept.started(job)
+    hooks.register(kept)
+    told = hooks.warn
+
+    def warn(line: str) -> None:
+        kept.write("warning", message=line)
+        told(line)
+
+    hooks.warn = warn

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +11,22 @@ from astrodetect.core.results import RecordingBlock
 
 #: Failures and warnings that are printed one by one; of the rest only the number.
 _SHOWN = 20
+#: Failures for one reason that are printed; and reasons that are told apart.
+_EXAMPLES = 3
+_CAUSES = 200
+
+
+def cause_of(path: str, message: str) -> str:
+    """Give what is common to failures for the same reason: the message without names and numbers.
+
+    Examples
+    --------
+    >>> cause_of("a/b1.avi", "/data/a/b1.avi: decoded 0 of 12 frames")
+    'decoded N of N frames'
+    """
+    name = path.rsplit("/", 1)[-1]
+    text = re.sub(rf"[^\s'\"]*{re.escape(name)}[^\s:'\"]*(: )?", "", message) if name else message
+    return re.sub(r"\d+(\.\d+)?", "N", text).strip() or message
 
 
 @dataclass
@@ -24,7 +41,11 @@ class Summary:
     seconds, counts : Counter
         By stage: time, and how many it let through.
     failures : list of str
-        ``path: message``.
+        ``path: message`` of the first ones.
+    causes : dict of str to (int, list of str)
+        How many failed for the same reason, and the first of them as in `failures`.
+    later : list of str
+        The first recordings that were left for later because they are still being written.
     tracebacks : list of str
         Of stages that raised.
     """
@@ -37,6 +58,10 @@ class Summary:
     seconds: Counter[str] = field(default_factory=Counter)
     counts: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
+    causes: dict[str, tuple[int, list[str]]] = field(default_factory=dict)
+    later: list[str] = field(default_factory=list)
+    n_later: int = 0
+    peak_memory: int = 0
     tracebacks: list[str] = field(default_factory=list)
     n_frames: int = 0
     busy: float = 0.0
@@ -50,8 +75,7 @@ class Summary:
         self.busy += float(row.get("seconds", 0.0))
         message = str(row.get("message", ""))
         if block.status == "failed":
-            if len(self.failures) < _SHOWN:
-                self.failures.append(f"{block.path}: {message}")
+            self._fail(block.path, message)
         elif message:
             self.warnings.update(message.split("; "))
         self.labels.update(block.detections["label"])
@@ -61,8 +85,25 @@ class Summary:
             self.reasons.update(block.detections["reason"][~accepted])
         self.seconds.update(block.summary.get("seconds", {}))
         self.counts.update(block.summary.get("counts", {}))
+        self.peak_memory = max(self.peak_memory, int(block.summary.get("peak_memory", 0)))
         if block.summary.get("traceback") and len(self.tracebacks) < _SHOWN:
             self.tracebacks.append(f"{block.path}:\n{block.summary['traceback']}")
+
+    def _fail(self, path: str, message: str) -> None:
+        text = f"{path}: {message}"
+        if len(self.failures) < _SHOWN:
+            self.failures.append(text)
+        cause = cause_of(path, message)
+        if cause not in self.causes and len(self.causes) >= _CAUSES:
+            cause = "other reasons"
+        count, examples = self.causes.get(cause, (0, []))
+        self.causes[cause] = (count + 1, [*examples, text] if count < _EXAMPLES else examples)
+
+    def leave(self, path: str) -> None:
+        """Note a recording that is still being written."""
+        self.n_later += 1
+        if len(self.later) < _EXAMPLES:
+            self.later.append(path)
 
     @property
     def n_recordings(self) -> int:
@@ -73,7 +114,11 @@ class Summary:
         """Give everything as plain values."""
         names = ("statuses", "labels", "accepted", "reasons", "warnings", "seconds", "counts")
         plain = {name: dict(getattr(self, name)) for name in names}
-        return {**plain, "n_frames": self.n_frames, "failures": list(self.failures), "skipped": self.skipped}
+        causes = {cause: count for cause, (count, _) in self.causes.items()}
+        return {
+            **plain, "n_frames": self.n_frames, "failures": list(self.failures), "causes": causes,
+            "skipped": self.skipped, "left_for_later": self.n_later, "peak_memory": self.peak_memory,
+        }  # fmt: skip
 
     def lines(self, elapsed: float) -> list[str]:
         """Give the lines that a user reads at the end.
@@ -97,8 +142,26 @@ class Summary:
         if not sum(self.accepted.values()):
             lines.append(f"nothing was accepted: {self._why_nothing()}")
         lines += [f"warning: {text} ({n} recordings)" for text, n in self.warnings.most_common(_SHOWN)]
-        lines += [f"failed: {text}" for text in self.failures]
-        more = self.statuses["failed"] - len(self.failures)
+        if self.n_later:
+            some = ", ".join(self.later) + (", ..." if self.n_later > len(self.later) else "")
+            lines.append(f"left for later, still being written: {self.n_later} ({some})")
+        return lines + self.failure_lines()
+
+    def failure_lines(self) -> list[str]:
+        """Give the failures, those for the same reason together, the most frequent reason first."""
+        causes = sorted(self.causes.items(), key=lambda item: -item[1][0])
+        lines: list[str] = []
+        told = 0
+        for cause, (count, examples) in causes:
+            if len(lines) >= _SHOWN:
+                break
+            told += count
+            if count <= _EXAMPLES:
+                lines += [f"failed: {text}" for text in examples]
+            else:
+                lines += [f"failed: {count} recordings: {cause}; the first:"]
+                lines += [f"failed:   {text}" for text in examples]
+        more = self.statuses["failed"] - told
         return [*lines, f"failed: and {more} more"] if more > 0 else lines
 
     def _stage(self, name: str) -> str:

@@ -1,0 +1,239 @@
+"""A pipeline over an archive into a catalog: what is done is not done again."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from astrodetect.core.choice import ALL, Choice
+from astrodetect.core.data import Recording
+from astrodetect.core.hooks import HookCaller
+from astrodetect.core.results import RecordingBlock
+from astrodetect.core.summary import Summary
+from astrodetect.pipeline import Pipeline, resolve_device, versions
+
+if TYPE_CHECKING:
+    from astrodetect.catalogs.journal import Journal
+
+_Maybe = Recording | None
+#: In the journal's folder: the recording that is in work, for the next run if this one crashes on it.
+_IN_HAND = "in-hand"
+
+
+@dataclass(frozen=True)
+class How:
+    """How a job goes about its work; none of it changes what comes out for a recording.
+
+    Attributes
+    ----------
+    jobs : int
+        Worker processes on this machine.
+    device : str
+        ``"auto"``, ``"cpu"`` or ``"cuda"``.
+    timeout : float or None
+        Seconds for one recording; then it counts as failed.
+    choice : Choice
+        Which recordings.
+    settle : float
+        Recordings with a file younger than this (s) are left for later.
+    failed : {"again", "only", "never"}
+        Whether recordings that failed in an earlier run are tried again, alone, or not.
+    scheduler : str
+        Address of a Dask scheduler that has the work done; empty: this machine does it.
+    """
+
+    jobs: int = 1
+    device: str = "auto"
+    timeout: float | None = None
+    choice: Choice = ALL
+    settle: float = 0.0
+    failed: Literal["again", "only", "never"] = "again"
+    scheduler: str = ""
+
+
+@dataclass
+class Job:
+    """A pipeline that writes a catalog, and takes up where it was interrupted.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+        What to do.
+    inputs : tuple of Path
+        Where to look; empty for ``[source] path``.
+    out : Path
+        The catalog.
+    fresh : bool
+        Start over.
+    command : str
+        For provenance.
+    how : How
+        How to go about it.
+    summary : Summary
+        What was done, so far.
+    """
+
+    pipeline: Pipeline
+    inputs: tuple[Path, ...]
+    out: Path
+    fresh: bool = False
+    command: str = ""
+    how: How = field(default_factory=How)
+    summary: Summary = field(default_factory=Summary)
+
+    def find(self, hooks: HookCaller) -> Iterator[Recording | None]:
+        """Find the recordings; what is still being written is left out and counted.
+
+        Raises
+        ------
+        AstrodetectError
+            There is no input, or it holds no recording.
+        """
+        found = self.pipeline.find(self.inputs, hooks.warn, self.how.choice)
+        return self._settled(found) if self.how.settle > 0 else found
+
+    def run(self, hooks: HookCaller | None = None) -> Iterator[RecordingBlock]:
+        """Process what is not done yet; the catalog is whole when the iterator ends.
+
+        Yields
+        ------
+        RecordingBlock
+            As each recording is finished; it is stored already.
+
+        Raises
+        ------
+        StoppedError
+            The disk is full or the scheduler is lost; what is finished is kept.
+        """
+        hooks = hooks if hooks is not None else HookCaller()
+        recordings = self.find(hooks)
+        journal = self.open_journal(hooks, fresh=self.fresh)
+        try:
+            with _in_hand(journal.parts / _IN_HAND) as (suspects, mark):
+                todo = self._undone(recordings, journal)
+                if self._works_here():
+                    todo = (mark(recording) for recording in todo)
+                for block in self._process(todo, hooks, suspects):
+                    if self.store(journal, block):
+                        yield block
+            journal.finish()
+        finally:
+            journal.close()
+        hooks.call("run_done", summary=self.summary.to_dict())
+
+    def _works_here(self) -> bool:
+        return self.how.jobs == 1 and not self.how.timeout and not self.how.scheduler
+
+    def open_journal(self, hooks: HookCaller, *, fresh: bool = False) -> Journal:
+        """Open the journal of the catalog.
+
+        Raises
+        ------
+        AstrodetectError
+            It cannot be written, or belongs to another pipeline.
+        """
+        from astrodetect.catalogs.journal import Journal
+
+        plan = self.pipeline.plan
+        columns = [column for stage in plan.uses.values() for column in stage.columns]
+        journal = Journal.open(self.out, self._provenance(), fresh=fresh, columns=columns)
+        for note in journal.notes:
+            hooks.warn(f"{self.out}: {note}")
+        return journal
+
+    def store(self, journal: Journal, block: RecordingBlock) -> bool:
+        """Store the result of a recording, unless its files changed while it was read."""
+        if block.status == "changed":
+            self.summary.leave(block.path)
+            return False
+        journal.append(block)
+        self.summary.add(block)
+        return True
+
+    def _process(
+        self, recordings: Iterator[Recording | None], hooks: HookCaller, suspects: frozenset[int]
+    ) -> Iterator[RecordingBlock]:
+        how = self.how
+        if not how.scheduler:
+            return self.pipeline.results(
+                recordings, jobs=how.jobs, device=how.device, hooks=hooks, timeout=how.timeout,
+                suspects=suspects,
+            )  # fmt: skip
+        from astrodetect.archive.cluster import process_on_cluster
+
+        device = resolve_device(how.device)
+        return process_on_cluster(self.pipeline.plan, recordings, how.scheduler, device=device, hooks=hooks)
+
+    def _settled(self, recordings: Iterable[Recording]) -> Iterator[Recording]:
+        for recording in recordings:
+            if age(recording) < self.how.settle:
+                self.summary.leave(recording.path)
+            else:
+                yield recording
+
+    def _undone(self, recordings: Iterable[Recording | None], journal: Journal) -> Iterator[Recording | None]:
+        for recording in recordings:
+            status = "" if recording is None else journal.done.get(recording.recording_id, "new")
+            # What failed is tried again: a disk may be back, a program mended.
+            tried = {"again": ("", "new", "failed"), "only": ("", "failed"), "never": ("", "new")}
+            if status in tried[self.how.failed]:
+                yield recording
+            elif status != "new":
+                self.summary.skipped += 1
+
+    def _provenance(self) -> dict[str, str]:
+        plan = self.pipeline.plan
+        return {
+            "pipeline": plan.to_toml(self.inputs),
+            "pipeline_name": self.pipeline.name,
+            "versions": json.dumps(versions(plan)),
+            "command": self.command or f"Pipeline({self.pipeline.name!r}).run",
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+
+
+def age(recording: Recording) -> float:
+    """Give the seconds since the youngest file of a recording changed; large if there is none.
+
+    A file from the future (another machine's clock) counts as old.
+    """
+    now, youngest = time.time(), float("inf")
+    for path in recording.file_paths:
+        with suppress(OSError):
+            seconds = now - path.stat().st_mtime
+            youngest = min(youngest, seconds if seconds > -1 else float("inf"))
+    return youngest
+
+
+@contextmanager
+def _in_hand(path: Path) -> Iterator[tuple[frozenset[int], Callable[[_Maybe], _Maybe]]]:
+    """Note which recording is in work in this process.
+
+    Yields
+    ------
+    (frozenset of int, callable)
+        Ids of recordings on which a former run died, and a function that notes one and returns it.
+    """
+    try:
+        suspects = frozenset({int(path.read_text())})
+    except (OSError, ValueError):
+        suspects = frozenset[int]()
+
+    def mark(recording: _Maybe) -> _Maybe:
+        if recording is not None:
+            with suppress(OSError):  # a full disk is the journal's business
+                path.write_text(str(recording.recording_id))
+        return recording
+
+    try:
+        yield suspects, mark
+    finally:
+        with suppress(OSError):
+            os.unlink(path)
