@@ -81,7 +81,7 @@ def show(result: Evaluation) -> bool:
         )
     for item in result.objects:
         if item.detection is None and item.truth.peak_snr >= 6:
-            print(f"  missed: {item.path} {item.truth} {item.explanation}")
+            print(f"  missed: {item.path} {item.truth} {item.outcome}")
     for alarm in result.false_alarms:
         print(f"  false: {alarm.path} {alarm.explanation} {dict(alarm.detection)}")
     return recall.value >= 0.95 and precision.value >= 0.9

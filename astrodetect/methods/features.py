@@ -16,6 +16,9 @@ from astrodetect.methods.streaks import Line
 
 #: Frame rate that is assumed where a recording does not tell (Hz).
 USUAL_RATE = 25.0
+#: Seconds from which a longer duration tells nothing more: fireballs and satellites last as long, and
+#: what counts is whether they begin and end.
+LONG = 2.5
 
 
 class Shape(NamedTuple):
@@ -138,7 +141,7 @@ def feature_vector(
         "frames": np.log10(track["span"] * track["fill"] + 1e-9) if track["span"] > 0 else 0.0,
         "speed": np.log10(np.clip(track["speed"], 0.03, 60)),
         "angular": np.log10(np.clip(track["speed"] * rate / max(frame_size, 1.0), 1e-4, 10)),
-        "seconds": np.log10(np.clip(track["span"] / rate, 0.01, 30)),
+        "seconds": np.log10(np.clip(track["span"] / rate, 0.01, LONG)),
         "snr": np.log10(np.clip(peak_snr, 1, 300)),
         "elongation": np.log10(1 + track["length"] / max(shape.width, 1.0)),
         "width": np.log10(np.clip(shape.width, 1, 30)),

@@ -214,7 +214,7 @@ def fit_model(
         ]
         return value, np.concatenate([g.ravel() for g in gradient])
 
-    solved = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 500})
+    solved = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 200})
     w1, b1, w2, b2 = split(solved.x)
     return ClassModel(classes, NAMES, mean, scale, w1, b1, w2, b2)
 
