@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from astrodetect.core import registry, settings
+from astrodetect.core import limits, registry, settings
 from astrodetect.core.compose import ComposedDetector
 from astrodetect.core.errors import ConfigurationError, PluginError
 from astrodetect.core.stages import (
@@ -38,7 +38,7 @@ class Plan:
         None: found by looking at the input.
     inputs : tuple of Path
         From ``[source] path``.
-    window, accept, stations, catalog
+    window, accept, stations, catalog, limits
         The tables of those names.
     preprocessors, detector, postprocessors
         Stages.
@@ -61,6 +61,7 @@ class Plan:
     catalog: CatalogSettings
     uses: Mapping[str, Stage] = field(default_factory=dict)
     tables: Mapping[str, Any] = field(default_factory=dict)
+    limits: limits.Limits = field(default_factory=limits.Limits)
 
     def to_toml(self, inputs: tuple[Path, ...] = ()) -> str:
         """Give the resolved pipeline as TOML: every setting, absolute paths.
@@ -93,7 +94,7 @@ class Plan:
 
 _TABLES = (
     "source", "window", "preprocess", "score", "select", "extract", "classify", "detect", "tile",
-    "postprocess", "accept", "station", "catalog",
+    "postprocess", "accept", "station", "catalog", "limits",
 )  # fmt: skip
 _LISTS = ("preprocess", "postprocess")
 _COMPOSED: tuple[tuple[str, type[Stage]], ...] = (
@@ -133,6 +134,7 @@ def read_plan(text: str, name: str, base: Path) -> Plan:
     plan = reader.plan()
     if reader.problems or plan is None:
         raise ConfigurationError(reader.problems)
+    limits.use(plan.limits)  # what reads files asks the process, from discovery on
     return plan
 
 
@@ -163,7 +165,10 @@ class _Reader:
         accept = self._core("accept", AcceptSettings)
         stations = self._stations()
         catalog = self._core("catalog", CatalogSettings)
+        allowed = self._core("limits", limits.Limits) if "limits" in self.tables else limits.Limits()
         if self.problems or detector is None or window is None or accept is None or catalog is None:
+            return None
+        if allowed is None:
             return None
         if accept.recall is not None or accept.false_per_night is not None:
             self.problems.append(
@@ -173,7 +178,7 @@ class _Reader:
         self._check_planes(source, preprocessors, detector)
         return Plan(
             self.name, source, source_name, inputs, window, preprocessors, detector, postprocessors,
-            accept, stations, catalog, self.uses, self.resolved,
+            accept, stations, catalog, self.uses, self.resolved, allowed,
         )  # fmt: skip
 
     def _decider(self) -> str:

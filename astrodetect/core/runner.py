@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from astrodetect.core import registry
+from astrodetect.core import limits, registry
 from astrodetect.core.columns import DETECTION_COLUMNS
 from astrodetect.core.compose import Clock, ComposedDetector, require_planes
 from astrodetect.core.data import Recording, Stream, Window, has_changed, stable_id
@@ -59,6 +59,7 @@ class Runner:
             With status ``done``, ``partial`` or ``failed``; ``changed`` if its files changed meanwhile.
         """
         start = perf_counter()
+        limits.use(self.plan.limits)
         if not recording.source:
             return failed_block(
                 recording, f"{recording.location}: the folder cannot be listed; check its permissions"

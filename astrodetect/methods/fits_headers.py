@@ -20,6 +20,8 @@ BLOCK = 2880
 MAX_PIXELS = 1 << 30
 #: Planes of a cube beyond which a header is taken for damaged.
 MAX_PLANES = 1 << 31
+_MAX_AXES = 999  # of the standard
+_MAX_DATA_BYTES = 1 << 62
 _SEXAGESIMAL = re.compile(r"^\s*([-+]?)(\d{1,3})[:\s]\s*(\d{1,2})(?:[:\s]\s*([\d.]+))?\s*$")
 #: Value of the exposure when it varied within a freeture event.
 _VARIED_EXPOSURE = 999999.0
@@ -80,7 +82,8 @@ class Header(Mapping[str, Any]):
     def integer(self, name: str, default: int) -> int:
         """Give an integer; `default` if it is absent, and a `ValueError` if it is something else."""
         value = self.get(name, default)
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or value != int(value):
+        whole = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1 << 62
+        if not whole or value != int(value):
             raise ValueError(f"{name} = {value!r}, expected an integer")
         return int(value)
 
@@ -252,7 +255,9 @@ def _layout_of(cards: tuple[str | None, ...]) -> ImageLayout | None:
     axes = header.integer(f"{prefix}NAXIS", 0)
     if axes < 2:
         return None
-    sizes = [header.integer(f"{prefix}NAXIS{axis}", -1) for axis in range(1, min(axes, 999) + 1)]
+    if axes > _MAX_AXES:
+        raise ValueError(f"{prefix}NAXIS = {axes}, expected at most {_MAX_AXES}")
+    sizes = [header.integer(f"{prefix}NAXIS{axis}", -1) for axis in range(1, axes + 1)]
     width, height, planes = sizes[0], sizes[1], math.prod(sizes[2:])
     if min(sizes) <= 0:
         raise ValueError(f"an image of {' x '.join(map(str, sizes))} pixels")
@@ -272,11 +277,16 @@ def data_bytes(header: Header) -> int:
     axes = header.integer("NAXIS", 0)
     if axes <= 0:
         return 0
+    if axes > _MAX_AXES:
+        raise ValueError(f"NAXIS = {axes}, expected at most {_MAX_AXES}")
     sizes = [header.integer(f"NAXIS{axis}", 0) for axis in range(1, axes + 1)]
     if header.get("GROUPS") is True and sizes[0] == 0:
         sizes = sizes[1:]
     count = math.prod(sizes) + header.integer("PCOUNT", 0)
-    return abs(header.integer("BITPIX", 8)) // 8 * header.integer("GCOUNT", 1) * count
+    size = abs(header.integer("BITPIX", 8)) // 8 * header.integer("GCOUNT", 1) * count
+    if min(sizes, default=0) < 0 or not 0 <= size < _MAX_DATA_BYTES:
+        raise ValueError(f"an HDU of {size} bytes")
+    return size
 
 
 def number(values: Mapping[str, Any], names: tuple[str, ...]) -> float:

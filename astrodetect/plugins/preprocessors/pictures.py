@@ -63,7 +63,7 @@ def _read(path: Path) -> NDArray[Any]:
     else:
         from PIL import Image
 
-        with Image.open(path) as picture:
+        with Image.open(path, formats=("BMP", "PNG", "JPEG", "TIFF")) as picture:
             one_value = picture.mode in {"L", "I", "F", "1"} or picture.mode.startswith("I;")
             data = np.asarray(picture if one_value else picture.convert("L"))
     return data.astype(np.uint8) if data.dtype == bool else data

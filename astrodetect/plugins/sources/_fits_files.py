@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import lzma
+import math
 import os
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
+from astrodetect.core import limits
 from astrodetect.core.errors import SourceError
 from astrodetect.methods.fits_headers import (
     BLOCK,
@@ -34,8 +37,6 @@ _DAMAGED = (EOFError, OSError, zlib.error, lzma.LZMAError)
 #: A header is not longer than this.
 _MAX_HEADER_BLOCKS = 1000
 _MAX_HDUS = 10000
-#: gzip packs at most about this much better than nothing.
-_MAX_GZIP_RATIO = 1100
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,18 +110,21 @@ def read_headers(path: Path, hdu: int | str | None = None) -> tuple[ImageFile, H
             magic = raw.read(2)
             opener = OPENERS.get(magic)
             raw.seek(0)
-            stream = cast("BinaryIO", raw if opener is None else opener(raw, "rb"))
+            size = os.fstat(raw.fileno()).st_size
+            stream = cast(
+                "BinaryIO",
+                raw if opener is None else io.BufferedReader(limits.Unpacked(opener(raw, "rb"), path, size)),
+            )
             found = _find_image(path, stream, hdu)
             if found is None:
                 return None
             number, offset, header, primary, layout = found
+            _check_limits(path, size, offset, layout, header, packed=opener is not None)
             values = header if primary is None else header.over(primary)
-            whole = _whole_planes(
-                raw, offset, layout, header, packed=opener is not None, gzipped=magic == b"\x1f\x8b"
-            )
+            whole = _whole_planes(size, offset, layout, header, packed=opener is not None)
     except SourceError:
         raise
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise SourceError(f"{path}: damaged FITS header: {error}") from error
     except _DAMAGED as error:
         raise SourceError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
@@ -142,15 +146,25 @@ def _shortened(path: Path, size: int, offset: int, layout: ImageLayout) -> str:
     return f"{path}: truncated: {size} bytes, expected at least {needed} for {width} x {height} pixels"
 
 
-def _whole_planes(
-    raw: IO[bytes], offset: int, layout: ImageLayout, header: Header, *, packed: bool, gzipped: bool
-) -> int:
-    size = os.fstat(raw.fileno()).st_size
+def _check_limits(
+    path: Path, size: int, offset: int, layout: ImageLayout, header: Header, *, packed: bool
+) -> None:
+    """Refuse what would take too much memory: too large a frame, and what expands too far."""
+    allowed = limits.current()
+    allowed.check_frame(path, *layout.shape)
+    if layout.tiled:
+        tiles = [header.integer(f"ZTILE{axis}", 1) for axis in range(1, header.integer("ZNAXIS", 0) + 1)]
+        if not all(1 <= tile <= allowed.pixels for tile in tiles) or math.prod(tiles) > allowed.pixels:
+            raise SourceError(f"{path}: tiles of {' x '.join(map(str, tiles))} pixels; the header is damaged")
+    if layout.tiled or packed:
+        stored = offset + (data_bytes(header) if packed else 0)
+        allowed.check_unpacked(path, size, max(stored, layout.planes * layout.plane_bytes))
+
+
+def _whole_planes(size: int, offset: int, layout: ImageLayout, header: Header, *, packed: bool) -> int:
     if layout.tiled:
         return layout.planes if packed or size >= offset + data_bytes(header) else 0
     if packed:
-        if gzipped and layout.plane_bytes > size * _MAX_GZIP_RATIO:
-            return 0
         return layout.planes
     return min(layout.planes, max(0, size - offset) // layout.plane_bytes)
 

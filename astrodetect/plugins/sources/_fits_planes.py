@@ -7,16 +7,16 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from astrodetect.core import limits
 from astrodetect.core.data import Array
 from astrodetect.core.errors import SourceError, TruncatedError
 from astrodetect.methods.fits_headers import ImageLayout
-from astrodetect.plugins.sources._fits_files import OPENERS, ImageFile
+from astrodetect.plugins.sources._fits_files import ImageFile
 
 
 class PlaneReader:
@@ -69,7 +69,7 @@ class PlaneReader:
 
     def _packed(self, image: ImageFile) -> Iterator[Array]:
         stored, buffer = self._buffer(image.layout)
-        with OPENERS[_magic(image.path)](image.path, "rb") as stream:
+        with limits.open_unpacked(image.path) as stream:
             stream.seek(image.offset)
             for _ in range(image.n_planes):
                 done = 0
@@ -123,11 +123,6 @@ def _scale(layout: ImageLayout, stored: Array, out: Array) -> None:
     np.copyto(out, values, casting="same_kind")
     if layout.blank is not None:
         out[stored == layout.blank] = np.nan
-
-
-def _magic(path: Path) -> bytes:
-    with path.open("rb") as stream:
-        return stream.read(2)
 
 
 def _missing(missing: int, size: int) -> str:

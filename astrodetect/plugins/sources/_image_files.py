@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import lzma
 import warnings
+import zlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,11 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from astrodetect.core import limits
 from astrodetect.core.data import Array, Site
 from astrodetect.core.errors import SourceError
 
-#: Largest picture that is read, in pixels: a small file can claim to be a huge one.
-MAX_PIXELS = 1 << 28
 _EXIF, _GPS = 0x8769, 0x8825
 _MODEL, _DATE, _ORIENTATION, _EXPOSURE = 272, 306, 274, 33434
 _ORIGINAL, _OFFSETS, _SUBSECONDS = 36867, (36881, 36880), (37521, 37520)
@@ -74,7 +75,7 @@ def read_still(path: Path) -> Still:
     Raises
     ------
     SourceError
-        It is none of these, truncated, damaged, or larger than `MAX_PIXELS`.
+        It is none of these, truncated, damaged, or beyond the limits (`astrodetect.core.limits`).
     """
     try:
         with path.open("rb") as file:
@@ -111,9 +112,9 @@ _MAGIC = (
 )
 
 
-def _check_size(path: Path, height: int, width: int) -> None:
-    if not 0 < height * width <= MAX_PIXELS:
-        raise SourceError(f"{path}: {width} x {height} pixels; expected 1 to {MAX_PIXELS} pixels")
+def _check_size(path: Path, height: int, width: int, pixel_bytes: int = 1) -> None:
+    limits.current().check_frame(path, height, width)
+    limits.current().check_unpacked(path, path.stat().st_size, height * width * pixel_bytes)
 
 
 def _read_pillow(path: Path, kind: str, head: bytes) -> Still:
@@ -124,7 +125,7 @@ def _read_pillow(path: Path, kind: str, head: bytes) -> Still:
     # The classes themselves, for the limit is ours: Image.open has a lower one.
     reader: Any = {"JPEG": JpegImageFile, "PNG": PngImageFile, "BMP": BmpImageFile}[kind]
     with reader(path) as image:
-        _check_size(path, image.height, image.width)
+        _check_size(path, image.height, image.width, len(image.getbands()))
         exif = _exif(image.getexif())
         if kind == "PNG" and head[24] == 16 and head[25] in (2, 4, 6):
             pixels = _deep_png(path)
@@ -150,7 +151,7 @@ def _deep_png(path: Path) -> Array:
     import av
 
     try:
-        with av.open(str(path)) as container:
+        with path.open("rb") as file, av.open(file, "r", format="png_pipe") as container:
             frame = next(container.decode(video=0))
     except (av.FFmpegError, StopIteration) as error:
         raise SourceError(f"{path}: damaged or truncated image ({error})") from None
@@ -198,7 +199,7 @@ def _read_tiff(path: Path) -> Still:
     told = []
     with tifffile.TiffFile(path) as tiff:
         page = tiff.pages.first
-        _check_size(path, int(page.imagelength), int(page.imagewidth))
+        _check_tiff(path, page)
         if len(tiff.pages) > 1:
             told.append(f"{len(tiff.pages)} pages, the first is read")
         bits = int(page.bitspersample)
@@ -221,6 +222,34 @@ def _read_tiff(path: Path) -> Still:
     if inverted and pixels.dtype.kind == "u":
         pixels = np.iinfo(pixels.dtype).max - pixels
     return Still(pixels, saturation, exif, "TIFF", tuple(told))
+
+
+def _check_tiff(path: Path, page: Any) -> None:
+    """Refuse too large an image, samples without end, and packed strips that expand beyond their size."""
+    sample_bytes = -(-int(page.bitspersample) // 8) * int(page.samplesperpixel) * int(page.imagedepth)
+    _check_size(path, int(page.imagelength), int(page.imagewidth), sample_bytes)
+    inflate = _INFLATORS.get(int(page.compression))
+    if inflate is None:
+        return
+    rows, cols = (page.tilelength, page.tilewidth) if page.is_tiled else (page.rowsperstrip, page.imagewidth)
+    most = min(int(rows), int(page.imagelength) + int(rows) % (1 << 16)) * int(cols) * sample_bytes
+    with path.open("rb") as file:
+        for offset, count in zip(page.dataoffsets, page.databytecounts, strict=False):
+            file.seek(offset)
+            if len(inflate(file.read(count), most + 1)) > most:
+                raise SourceError(f"{path}: a strip or tile expands to more than its {most} bytes")
+
+
+def _inflate(data: bytes, most: int) -> bytes:
+    return zlib.decompressobj().decompress(data, most)
+
+
+def _unlzma(data: bytes, most: int) -> bytes:
+    return lzma.LZMADecompressor().decompress(data, most)
+
+
+#: What Python's libraries unpack without asking how much, by TIFF compression.
+_INFLATORS = {8: _inflate, 32946: _inflate, 34925: _unlzma}
 
 
 def _flat(path: Path, data: Array) -> Array:

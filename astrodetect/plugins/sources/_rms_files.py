@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import struct
@@ -15,11 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from astrodetect.core import limits
 from astrodetect.core.data import Site
 from astrodetect.core.errors import SourceError
 
-#: Largest frame that is taken for one, in pixels.
-MAX_PIXELS = 1 << 28
 _PLANES = ("MAXPIXEL", "MAXFRAME", "AVEPIXEL", "STDPIXEL")
 
 Plane = NDArray[np.uint8]
@@ -89,7 +89,11 @@ def _read_fits(path: Path) -> FF:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.filterwarnings("error", message=".*truncated.*", category=AstropyUserWarning)
-        with fits.open(path, memmap=False) as hdus:
+        # unpacked here, within the limits; and nothing of astropy's own for packed images
+        with (
+            limits.open_unpacked(path) as file,
+            fits.open(file, memmap=False, disable_image_compression=True) as hdus,
+        ):
             primary = hdus[0].header
             absent = [name for name in _PLANES if name not in hdus]
             if absent:
@@ -116,16 +120,12 @@ def _read_fits(path: Path) -> FF:
 
 
 def _check_plane(path: Path, header: Any, shape: tuple[int, ...], first: tuple[int, ...]) -> None:
-    if (
-        header["BITPIX"] != 8
-        or len(shape) != 2
-        or shape != first
-        or not 0 < shape[0] * shape[1] <= MAX_PIXELS
-    ):
+    if header["BITPIX"] != 8 or len(shape) != 2 or shape != first:
         raise SourceError(
             f"{path}: {header['EXTNAME']} has shape {shape} and BITPIX {header['BITPIX']}; "
             "expected four 8-bit images of one size"
         )
+    limits.current().check_frame(path, *shape)
 
 
 def _read_bin(path: Path) -> FF:
@@ -141,8 +141,7 @@ def _read_bin(path: Path) -> FF:
         header = dict(zip(keys, values, strict=True))
         rows, cols = header["NROWS"], header["NCOLS"]
         begin = 36 if version == 2 else 20
-        if not 0 < rows * cols <= MAX_PIXELS:
-            raise SourceError(f"{path}: states {cols} x {rows} pixels; expected an FF file")
+        limits.current().check_frame(path, rows, cols)
         if size < begin + 4 * rows * cols:
             raise SourceError(f"{path}: truncated: {size} bytes, {begin + 4 * rows * cols} expected")
         file.seek(begin)
@@ -199,7 +198,7 @@ def read_ft(path: Path) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     OSError
         It cannot be read.
     """
-    data = path.read_bytes()
+    data = limits.read_sidecar(path)
     count = struct.unpack_from("<I", data)[0] if len(data) >= 4 else 1
     if len(data) < 4 + 12 * count:
         raise ValueError(f"{len(data)} bytes for {count} frames")
@@ -211,7 +210,9 @@ def read_ft(path: Path) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
 def _mask(path: Path, _stamp: float) -> NDArray[np.bool_]:
     from PIL import Image
 
-    with Image.open(path) as image:
+    # no other format: some of Pillow's readers start programs
+    with Image.open(io.BytesIO(limits.read_sidecar(path)), formats=("BMP", "PNG", "JPEG")) as image:
+        limits.current().check_frame(path, image.height, image.width)
         grey = np.asarray(image.convert("L"))
     mask: NDArray[np.bool_] = grey == 0
     mask.flags.writeable = False
@@ -246,7 +247,7 @@ def read_site(folder: Path, name: str) -> Site | None:
         path = folder / platepar
         try:
             content = _json(path, path.stat().st_mtime)
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             continue
         entries = [content, content.get(name), *content.values()]
         for entry in entries:
@@ -258,7 +259,7 @@ def read_site(folder: Path, name: str) -> Site | None:
 
 @lru_cache(maxsize=4)
 def _json(path: Path, _stamp: float) -> dict[str, Any]:
-    content = json.loads(path.read_text(encoding="utf-8"))
+    content = json.loads(limits.read_sidecar(path))
     if not isinstance(content, dict):
         raise ValueError("no JSON object")
     return content
@@ -267,8 +268,8 @@ def _json(path: Path, _stamp: float) -> dict[str, Any]:
 def _config_site(path: Path) -> Site | None:
     """Read latitude, longitude and elevation of an RMS ``.config``; comments begin with a semicolon."""
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
+        text = limits.read_sidecar(path).decode("utf-8", "replace")
+    except (OSError, ValueError):
         return None
     found = re.findall(r"^\s*(latitude|longitude|elevation)\s*[:=]\s*([-+]?[0-9.]+)", text, re.MULTILINE)
     return _site(dict(found), "latitude", "longitude", "elevation")

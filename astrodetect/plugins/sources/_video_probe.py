@@ -17,14 +17,13 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from astrodetect.core import limits
 from astrodetect.core.data import Array
 from astrodetect.core.errors import SourceError
 from astrodetect.plugins.sources._video_pixels import Layout, layout_of, luminance, saturation_of
 
 #: Only these demuxers, so that no text file (playlist, concat script) makes libav open other files.
 _DEMUXERS = "avi,mov,mp4,matroska,webm,flv,asf,mpeg,mpegts,mpegvideo,ivf,nut"
-#: Largest frame that is taken for one, in pixels.
-MAX_PIXELS = 1 << 28
 #: Frame rates that a camera may have.
 _SLOWEST, _FASTEST = 1.0, 1000.0
 #: Packets and bytes that are looked at before the first frame is read.
@@ -92,7 +91,10 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     """
     try:
         container = av.open(
-            str(path), container_options={"format_whitelist": _DEMUXERS}, metadata_errors="replace"
+            f"file:{path}",  # nothing in a name means another protocol
+            container_options={"format_whitelist": _DEMUXERS, "protocol_whitelist": "file"},
+            options={"max_pixels": str(limits.current().pixels)},  # of the decoders
+            metadata_errors="replace",
         )
     except (av.FFmpegError, OSError, ValueError) as error:
         raise SourceError(f"{path}: {_why_unreadable(path, error)}; expected a video file") from None
@@ -169,10 +171,12 @@ def check_size(path: Path, height: int, width: int) -> None:
     Raises
     ------
     SourceError
-        No pixels, or more than `MAX_PIXELS`.
+        No pixels, or more than ``[limits] pixels``.
     """
-    if not 0 < height * width <= MAX_PIXELS:
-        raise SourceError(f"{path}: frames of {width} x {height} pixels; expected 1 to {MAX_PIXELS} pixels")
+    if not height * width:  # the decoder has refused it
+        most = limits.current().pixels
+        raise SourceError(f"{path}: frames of no known size, or of more than {most} pixels ([limits] pixels)")
+    limits.current().check_frame(path, height, width)
 
 
 def _peek(path: Path, container: InputContainer, stream: VideoStream) -> tuple[list[float], VideoFrame]:

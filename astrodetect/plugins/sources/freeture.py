@@ -19,6 +19,7 @@ from astrodetect.core.data import Array, Frame, Recording, Stream
 from astrodetect.core.detections import Detections
 from astrodetect.core.discovery import make_recording
 from astrodetect.core.errors import SourceError
+from astrodetect.core.limits import read_sidecar
 from astrodetect.core.stages import FrameSource
 from astrodetect.methods.freeture_positions import Position, clock_of, parse_positions
 from astrodetect.plugins.sources._fits_files import SUFFIXES
@@ -241,9 +242,9 @@ def _read_positions(paths: list[Path]) -> tuple[list[Position], list[str]]:
     if not paths:
         return [], []
     try:
-        positions, bad = parse_positions(paths[0].read_text(encoding="utf-8", errors="replace"))
-    except OSError as error:
-        return [], [f"{paths[0].name}: cannot be read: {error.strerror}"]
+        positions, bad = parse_positions(read_sidecar(paths[0]).decode("utf-8", "replace"))
+    except (OSError, ValueError) as error:
+        return [], [f"{paths[0].name}: cannot be read: {getattr(error, 'strerror', None) or error}"]
     if not bad:
         return positions, []
     return positions, [f"{paths[0].name}: {len(bad)} lines are no positions, the first is line {bad[0]}"]
