@@ -22,6 +22,8 @@ from astrodetect.methods.features import NAMES
 
 #: The model that comes with the program.
 BUILT_IN = "streak-v1.json"
+#: Logarithm of the frames below which nothing is called a meteor.
+_TWO_FRAMES = 0.4
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,10 @@ class ClassModel:
     def decide(self, features: NDArray[np.float64]) -> tuple[str, float]:
         """Give the most probable class of one candidate, and its probability."""
         chances = self.probabilities(features[None])[0]
+        if "meteor" in self.classes and features[self.names.index("frames")] < _TWO_FRAMES:
+            # Two points lie on a line whatever they are: that is no ground to call it a meteor.
+            chances[self.classes.index("meteor")] = 0
+            chances /= chances.sum()
         best = int(np.argmax(chances))
         return self.classes[best], float(chances[best])
 
