@@ -43,8 +43,7 @@ def compiled(source: str, capability: tuple[int, int]) -> bytes:
         The card is older than `OLDEST`, there is no nvcc, or it fails.
     """
     check_capability(capability)
-    target = f"sm_{capability[0]}{capability[1]}"
-    kept = cache_folder() / f"{_digest(source, target)}.bin"
+    kept = _kept(source, capability)
     try:
         return kept.read_bytes()
     except OSError:
@@ -52,6 +51,18 @@ def compiled(source: str, capability: tuple[int, int]) -> bytes:
     code = compile_for(source, _arguments(capability, known_targets(find_nvcc())))
     _keep(kept, code)
     return code
+
+
+def check_compiler(source: str, capability: tuple[int, int]) -> None:
+    """Refuse where a text is neither in the cache nor can be compiled.
+
+    Raises
+    ------
+    CudaError
+        There is no nvcc.
+    """
+    if not _kept(source, capability).exists():
+        find_nvcc()
 
 
 def check_capability(capability: tuple[int, int], name: str = "the card") -> None:
@@ -146,8 +157,11 @@ def _arguments(capability: tuple[int, int], known: tuple[int, ...]) -> list[str]
     return ["-ptx", f"-arch=compute_{older[-1]}"]
 
 
-def _digest(source: str, target: str) -> str:
-    return hashlib.sha256("\n".join((source, target, *OPTIONS)).encode()).hexdigest()
+def _kept(source: str, capability: tuple[int, int]) -> Path:
+    """Give the file in the cache for a text and a card."""
+    target = f"sm_{capability[0]}{capability[1]}"
+    digest = hashlib.sha256("\n".join((source, target, *OPTIONS)).encode()).hexdigest()
+    return cache_folder() / f"{digest}.bin"
 
 
 def _keep(path: Path, code: bytes) -> None:

@@ -197,7 +197,7 @@ def _load_driver() -> Any:
             warnings.simplefilter("ignore")
             from pycuda import driver
     except ModuleNotFoundError as error:
-        raise CudaError('PyCUDA is not installed; pip install "astrodetect[cuda]"') from error
+        raise CudaError(f'PyCUDA is not installed ({error}); pip install "astrodetect[cuda]"') from error
     except ImportError as error:
         raise CudaError(f"PyCUDA does not fit the installed driver: {error}") from error
     return driver

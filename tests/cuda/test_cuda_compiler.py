@@ -72,6 +72,7 @@ def test_what_was_compiled_is_kept(targets: list[int], cache: Path, monkeypatch:
     assert cache in compiler.cache_folder().parents
     monkeypatch.setattr(compiler, "find_nvcc", lambda: pytest.fail("compiled again"))
     assert compiler.compiled(SMALL, card) == code
+    compiler.check_compiler(SMALL, card)
 
 
 def test_a_cache_that_cannot_be_written_is_no_fault(targets: list[int], cache: Path) -> None:
@@ -97,6 +98,8 @@ def test_no_compiler_is_told(cache: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(compiler, "USUAL_FOLDER", cache)
     with pytest.raises(CudaError, match="nvcc was not found; install the CUDA toolkit or set CUDA_HOME"):
         compiler.compiled(SMALL, (9, 0))
+    with pytest.raises(CudaError, match="nvcc was not found"):
+        compiler.check_compiler(SMALL, (9, 0))
 
 
 def test_what_does_not_compile_is_told_in_one_line(targets: list[int], cache: Path) -> None:

@@ -42,12 +42,12 @@ class CpuPatches(PatchExtractor):
         ValueError
             Shapes do not fit, corners are no integers, or the type cannot hold `fill`.
         """
-        if is_torch(images) and str(images.device) != "cpu":
+        if is_torch(images) and str(images.device).startswith("cuda"):
             from astrodetect.cuda.device import CudaError
-            from astrodetect.plugins.extractors.pycuda_extractor import cut_where_they_are
+            from astrodetect.plugins.extractors.pycuda_extractor import cut_tensor
 
             try:
-                cut: Array = cut_where_they_are(self, images, corners_yx, size, self.fill)
+                cut: Array = cut_tensor(self, images, corners_yx, size, self.fill)
                 return cut
             except CudaError as error:
                 report_once(self, f"patches were cut on the CPU: {error}")

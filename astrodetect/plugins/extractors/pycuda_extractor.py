@@ -43,12 +43,14 @@ class PyCudaPatches(PatchExtractor):
 
     @classmethod
     def unavailable(cls) -> str:
-        """Say whether there is no driver, no PyCUDA, or no card that is new enough."""
+        """Say whether there is no driver, no PyCUDA, no card that is new enough, or no compiler."""
+        from astrodetect.cuda.compiler import check_compiler
         from astrodetect.cuda.device import CudaError
         from astrodetect.cuda.pycuda_device import open_device
+        from astrodetect.cuda.sources import patches_source
 
         try:
-            open_device()
+            check_compiler(patches_source(), open_device().capability)
         except CudaError as error:
             return str(error)
         return ""
@@ -76,14 +78,20 @@ class PyCudaPatches(PatchExtractor):
         CudaError
             The card fails.
         """
-        cut: Array = cut_on_device(self, self._device, images, corners_yx, size, self.fill)
-        return cut
+        if is_torch(images) and str(images.device).startswith("cuda"):
+            return cut_tensor(self, images, corners_yx, size, self.fill)  # type: ignore[no-any-return]
+        return cut_array(self, self._device, to_numpy(images), to_numpy(corners_yx), size, self.fill)
 
 
-def cut_on_device(
-    stage: PatchExtractor, device: Device, images: Any, corners_yx: Any, size: tuple[int, int], fill: float
-) -> Any:
-    """Cut patches on a device, in parts where its memory is short, and on the CPU where that does not help.
+def cut_array(
+    stage: PatchExtractor,
+    device: Device,
+    images: Array,
+    corners_yx: Array,
+    size: tuple[int, int],
+    fill: float,
+) -> Array:
+    """Cut patches of an array on a device: in parts where its memory is short, at last on the CPU.
 
     Parameters
     ----------
@@ -92,57 +100,69 @@ def cut_on_device(
     device : Device
         Who cuts.
     images, corners_yx, size, fill
-        As for `astrodetect.methods.patches.extract_patches`; tensors of the device are welcome.
+        As for `astrodetect.methods.patches.extract_patches`.
 
     Returns
     -------
-    (B, K, C, h, w) array or tensor
-        A tensor for tensors of a device; on the CPU where they did not fit.
+    (B, K, C, h, w) array
+
+    Raises
+    ------
+    ValueError
+        Shapes do not fit, or a type does not serve.
+    CudaError
+        The card fails.
     """
     from astrodetect.cuda.device import DeviceMemoryError
     from astrodetect.cuda.extraction import extract_on
 
-    if is_torch(images) and images.device.type != "cpu":
-        return _cut_tensor(stage, device, images, corners_yx, size, fill)
-    pixels, corners = to_numpy(images), to_numpy(corners_yx)
     try:
-        return extract_on(device, pixels, corners, size, fill)
+        return extract_on(device, images, corners_yx, size, fill)
     except DeviceMemoryError as error:
         report_once(stage, f"patches were cut on the CPU: {error}")
-        return extract_patches(pixels, corners, size, fill)
+        return extract_patches(images, corners_yx, size, fill)
 
 
-def cut_where_they_are(
+def cut_tensor(
     stage: PatchExtractor, images: Any, corners_yx: Any, size: tuple[int, int], fill: float
 ) -> Any:
-    """Cut patches on the card that holds the images.
+    """Cut patches of a tensor on its card: in parts where the memory is short, at last on the CPU.
+
+    Parameters
+    ----------
+    stage : PatchExtractor
+        Who is told what was done instead.
+    images, corners_yx, size, fill
+        As for `astrodetect.cuda.tensors.extract_tensor`.
+
+    Returns
+    -------
+    (B, K, C, h, w) tensor
+        On the card; on the CPU where they did not fit.
 
     Raises
     ------
+    ValueError
+        Shapes do not fit, or a type does not serve.
     CudaError
         PyCUDA is missing, or the card is too old or fails.
     """
-    from astrodetect.cuda.pycuda_device import open_device
-
-    return cut_on_device(stage, open_device(images.device.index or 0), images, corners_yx, size, fill)
-
-
-def _cut_tensor(
-    stage: PatchExtractor, device: Device, images: Any, corners: Any, size: tuple[int, int], fill: float
-) -> Any:
     import torch
 
+    from astrodetect.cuda.pycuda_device import open_device
     from astrodetect.cuda.tensors import extract_in_parts, extract_tensor
+
+    device = open_device(images.device.index or 0)
 
     def cut(some: Any, some_corners: Any) -> Any:
         return extract_tensor(some, some_corners, size, fill, device=device)
 
     try:
-        return cut(images, corners)
+        return cut(images, corners_yx)
     except torch.OutOfMemoryError:
         report_once(stage, f"the memory of {device.name} does not hold all patches: they were cut in parts")
     try:
-        return extract_in_parts(images, corners, cut)
+        return extract_in_parts(images, corners_yx, cut)
     except torch.OutOfMemoryError:
         report_once(stage, f"patches were cut on the CPU: {device.name} is out of memory")
-    return torch.from_numpy(extract_patches(to_numpy(images), to_numpy(corners), size, fill))
+    return torch.from_numpy(extract_patches(to_numpy(images), to_numpy(corners_yx), size, fill))
