@@ -4,11 +4,14 @@ The median is taken by a selection network (`astrodetect.methods.median_network`
 work on tiles that fit the cache, so it runs at the speed of ``numpy.minimum`` whatever the data are.
 All planes are made tile by tile in one pass over the frames. Memory beyond the planes is one row of
 scratch per frame and thread, kept between calls.
+
+Where numba is installed (extra ``fast``), windows of up to 65 frames are reduced by compiled code
+(`astrodetect.methods.fast_reduction`), which gives the same values bit for bit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from astrodetect.methods.fast_tier import Tier, compiled
 from astrodetect.methods.median_network import Network, selection_network
 from astrodetect.methods.statistics import first_maximum, mean_and_std, observed_statistics
 
@@ -28,6 +32,9 @@ PLANES = ("max", "argmax", "background", "median", "image", "mean", "std")
 _TILE_BYTES = 131072
 #: Above this number of frames selecting per pixel is faster than a network.
 _LARGEST_NETWORK = 512
+#: What the compiled tier takes: numbers of frames and types of pixels.
+_MOST_COMPILED = 65
+_COMPILED = ("uint8", "uint16", "int16", "float32")
 #: Scratch kept between calls: fresh memory is paid by page faults.
 _kept: list[NDArray[np.uint8]] = []
 _MOST_KEPT = 4
@@ -38,6 +45,7 @@ def reduce_window(
     *,
     planes: Collection[str] = ("max", "background", "image"),
     threads: int = 1,
+    tier: Tier = "auto",
 ) -> dict[str, Array]:
     """Reduce T frames to planes in one pass.
 
@@ -64,6 +72,9 @@ def reduce_window(
             Mean and (population) standard deviation, float32.
     threads : int
         Threads to share the tiles among; the result does not depend on it.
+    tier : {"auto", "numpy", "numba"}
+        Who computes; the result does not depend on it. By itself numba takes over where it is
+        installed, once its code is loaded (see `astrodetect.methods.fast_tier`).
 
     Returns
     -------
@@ -73,7 +84,8 @@ def reduce_window(
     Raises
     ------
     ValueError
-        Frames of no, differing or unusable shape or type, or an unknown plane.
+        Frames of no, differing or unusable shape or type, an unknown plane, or numba is asked for and
+        not installed.
 
     Notes
     -----
@@ -92,13 +104,8 @@ def reduce_window(
         raise ValueError(f"unknown plane {sorted(unknown)[0]!r}; expected of {', '.join(PLANES)}")
     rows = _rows(frames)
     job = _Reduction.prepare(rows, frozenset(planes))
-    tiles = list(job.tiles())
-    if threads > 1 and len(tiles) > 1:
-        with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(job.reduce, tiles))
-    else:
-        for tile in tiles:
-            job.reduce(tile)
+    if not _reduce_compiled(job, frames, threads, tier):
+        _share(job.reduce, list(job.tiles()), threads)
     shape = np.shape(frames[0])
     made = {name: plane.reshape(shape) for name, plane in job.out.items()}
     if "median" in planes:
@@ -162,6 +169,36 @@ def _rows(frames: Array | Sequence[Array]) -> list[Array]:
     if all(row.flags.c_contiguous for row in rows):
         return [row.reshape(-1) for row in rows]
     return rows
+
+
+def _share(work: Callable[[slice], None], parts: list[slice], threads: int) -> None:
+    if threads > 1 and len(parts) > 1:
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(work, parts))
+    else:
+        for part in parts:
+            work(part)
+
+
+def _reduce_compiled(job: _Reduction, frames: Array | Sequence[Array], threads: int, tier: Tier) -> bool:
+    """Reduce by the compiled tier, and tell whether it was possible."""
+    if not (isinstance(frames, np.ndarray) and frames.flags.c_contiguous and frames.dtype.isnative):
+        return False
+    if not 2 <= len(frames) <= _MOST_COMPILED or frames.dtype.name not in _COMPILED or frames.size == 0:
+        return False
+    fast = compiled(frames.dtype, frames.size, tier)
+    if fast is None:
+        return False
+    stack = frames.reshape(len(frames), -1)
+    n_pixels = stack.shape[1]
+    bad = np.empty(n_pixels, np.bool_) if frames.dtype.kind == "f" else None
+    # Whole pages of the planes for each thread.
+    step = -(-n_pixels // max(threads, 1) // 4096) * 4096
+    parts = [slice(start, min(start + step, n_pixels)) for start in range(0, n_pixels, step)]
+    _share(lambda part: fast.reduce_frames(stack, job.out, part.start, part.stop, bad), parts, threads)
+    if bad is not None:
+        _repair(job.rows, bad, job.out)
+    return True
 
 
 @contextmanager
@@ -237,7 +274,7 @@ class _Reduction:
             if out.keys() & {"mean", "std"}:
                 mean_and_std(rows, out.get("background", rows[0]), out.get("mean"), out.get("std"))
             if "min" in ranked:
-                _repair(rows, ranked, out)
+                _repair(rows, ~(np.isfinite(ranked["max"]) & np.isfinite(ranked["min"])), out)
 
     def _ranked(self, rows: list[Array], scratch: list[NDArray[np.uint8]]) -> dict[str, Array]:
         """Give the values of the wanted ranks, in scratch."""
@@ -288,9 +325,8 @@ def _difference(largest: Array, middle: Array, out: Array, scratch: NDArray[np.u
         np.copyto(out, unsigned, casting="same_kind")
 
 
-def _repair(rows: list[Array], ranked: dict[str, Array], out: dict[str, Array]) -> None:
+def _repair(rows: list[Array], bad: NDArray[np.bool_], out: dict[str, Array]) -> None:
     """Do again the pixels that were not finite in some frame."""
-    bad = ~(np.isfinite(ranked["max"]) & np.isfinite(ranked["min"]))
     if bad.any():
         for name, values in observed_statistics(np.stack([row[bad] for row in rows])).items():
             if name in out:
