@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -83,16 +85,16 @@ class PlaneReader:
     def _tiled(self, image: ImageFile) -> Iterator[Array]:
         from astropy.io import fits
 
-        hdus = _quietly(lambda: fits.open(image.path, memmap=False, do_not_scale_image_data=True))
-        try:
+        with limits.open_unpacked(image.path) as stream:
+            _check_tiles(image, stream)
+            stream.seek(0)
+            hdus = _quietly(lambda: fits.open(stream, memmap=False, do_not_scale_image_data=True))
             hdu = hdus[image.hdu]
             leading = hdu.shape[:-2]
             for plane in range(image.n_planes):
                 where = np.unravel_index(plane, leading) if leading else ()
                 stored = _quietly(partial(_plane_of, hdu, where))
                 yield np.asarray(stored).reshape(image.layout.shape)
-        finally:
-            hdus.close()
 
     def _buffer(self, layout: ImageLayout) -> tuple[Array, memoryview]:
         if len(self._scratch) != layout.plane_bytes:
@@ -114,6 +116,27 @@ class PlaneReader:
             np.bitwise_xor(bits, bits.dtype.type(pixels.flip), out=bits)
         else:
             np.copyto(out, stored, casting="same_kind")
+
+
+def _check_tiles(image: ImageFile, stream: Any) -> None:
+    """Refuse tiles packed by gzip that expand to more than a tile; astropy would not ask how much."""
+    from astropy.io import fits
+
+    hdus = _quietly(lambda: fits.open(stream, memmap=False, disable_image_compression=True))
+    table = hdus[image.hdu]
+    packed = [
+        name
+        for name in table.columns.names
+        if name == "GZIP_COMPRESSED_DATA"
+        or (name == "COMPRESSED_DATA" and str(table.header.get("ZCMPTYPE", "")).startswith("GZIP"))
+    ]
+    sizes = [int(table.header.get(f"ZTILE{axis}", 1)) for axis in range(2, table.header["ZNAXIS"] + 1)]
+    most = 8 * math.prod(sizes) * int(table.header.get("ZTILE1", image.layout.shape[1]))
+    for name in packed:
+        for row in _quietly(lambda name=name: table.data[name]):  # type: ignore[misc]
+            data = np.asarray(row).tobytes()
+            if len(data) and len(zlib.decompressobj(31).decompress(data, most + 1)) > most:
+                raise SourceError(f"{image.path}: a tile expands to more than its {most} bytes")
 
 
 def _scale(layout: ImageLayout, stored: Array, out: Array) -> None:

@@ -211,9 +211,12 @@ def _mask(path: Path, _stamp: float) -> NDArray[np.bool_]:
     from PIL import Image
 
     # no other format: some of Pillow's readers start programs
-    with Image.open(io.BytesIO(limits.read_sidecar(path)), formats=("BMP", "PNG", "JPEG")) as image:
-        limits.current().check_frame(path, image.height, image.width)
-        grey = np.asarray(image.convert("L"))
+    try:
+        with Image.open(io.BytesIO(limits.read_sidecar(path)), formats=("BMP", "PNG", "JPEG")) as image:
+            limits.current().check_frame(path, image.height, image.width)
+            grey = np.asarray(image.convert("L"))
+    except (Image.DecompressionBombError, SourceError, MemoryError) as error:
+        raise ValueError(str(error)) from error
     mask: NDArray[np.bool_] = grey == 0
     mask.flags.writeable = False
     return mask
