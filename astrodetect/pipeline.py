@@ -170,6 +170,7 @@ class Pipeline:
         hooks: HookCaller | None = None,
         timeout: float | None = None,
         suspects: Container[int] = (),
+        tick: Callable[[], object] = lambda: None,
     ) -> Iterator[RecordingBlock]:
         """Process recordings and give the results of each as it is finished; nothing is written.
 
@@ -178,7 +179,7 @@ class Pipeline:
         hooks = hooks if hooks is not None else HookCaller()
         yield from process_all(
             self.plan, recordings, jobs=jobs, device=resolve_device(device), hooks=hooks,
-            timeout=timeout, suspects=suspects,
+            timeout=timeout, suspects=suspects, tick=tick,
         )  # fmt: skip
 
     def run(

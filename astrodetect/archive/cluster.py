@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -25,7 +26,13 @@ _own = threading.local()
 
 
 def process_on_cluster(
-    plan: Plan, recordings: Iterable[Recording | None], address: str, *, device: str, hooks: HookCaller
+    plan: Plan,
+    recordings: Iterable[Recording | None],
+    address: str,
+    *,
+    device: str,
+    hooks: HookCaller,
+    tick: Callable[[], object] = lambda: None,
 ) -> Iterator[RecordingBlock]:
     """Have recordings processed by a Dask cluster and give their results as they are finished.
 
@@ -45,6 +52,8 @@ def process_on_cluster(
         Passed to the stages.
     hooks : HookCaller
         Who is told of the beginning and the end of recordings.
+    tick : callable
+        Is called about once a second.
 
     Raises
     ------
@@ -61,12 +70,15 @@ def process_on_cluster(
         raise PluginError(
             "--scheduler needs dask: pip install 'astrodetect[dask]', or work here with --jobs"
         ) from error
+    # what it has to say of a lost scheduler is said by the error below
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
     try:
         client: Any = Client(address, timeout=_CONNECT, set_as_default=False, name="astrodetect")
     except (OSError, ValueError, TimeoutError) as error:
         raise AstrodetectError(f"{address}: no Dask scheduler answers: {error}") from error
     try:
-        yield from _Work(client, address, plan.to_toml(), plan.name, device, hooks).run(iter(recordings))
+        job = _Work(client, address, plan.to_toml(), plan.name, device, hooks)
+        yield from job.run(iter(recordings), tick)
     finally:
         client.close(timeout=5)
 
@@ -81,8 +93,11 @@ class _Work:
         self.finished: SimpleQueue[Any] = SimpleQueue()
         self.exhausted = False
 
-    def run(self, recordings: Iterator[Recording | None]) -> Iterator[RecordingBlock]:
+    def run(
+        self, recordings: Iterator[Recording | None], tick: Callable[[], object]
+    ) -> Iterator[RecordingBlock]:
         while True:
+            tick()
             self._submit(recordings)
             if not self.waiting and self.exhausted:
                 return

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from astrodetect.archive.tree import age
 from astrodetect.core.choice import ALL, Choice
 from astrodetect.core.data import Recording
 from astrodetect.core.hooks import HookCaller
@@ -78,6 +78,8 @@ class Job:
         How to go about it.
     summary : Summary
         What was done, so far.
+    journal : Journal
+        Open during `run`.
     """
 
     pipeline: Pipeline
@@ -87,6 +89,7 @@ class Job:
     command: str = ""
     how: How = field(default_factory=How)
     summary: Summary = field(default_factory=Summary)
+    journal: Journal = field(init=False, repr=False)
 
     def find(self, hooks: HookCaller) -> Iterator[Recording | None]:
         """Find the recordings; what is still being written is left out and counted.
@@ -114,19 +117,29 @@ class Job:
         """
         hooks = hooks if hooks is not None else HookCaller()
         recordings = self.find(hooks)
-        journal = self.open_journal(hooks, fresh=self.fresh)
+        self.journal = self.open_journal(hooks, fresh=self.fresh)
         try:
-            with _in_hand(journal.parts / _IN_HAND) as (suspects, mark):
-                todo = self._undone(recordings, journal)
-                if self._works_here():
-                    todo = (mark(recording) for recording in todo)
-                for block in self._process(todo, hooks, suspects):
-                    if self.store(journal, block):
-                        yield block
-            journal.finish()
+            yield from self.go_through(recordings, hooks)
+            self.journal.finish()
         finally:
-            journal.close()
+            self.journal.close()
         hooks.call("run_done", summary=self.summary.to_dict())
+
+    def go_through(
+        self, recordings: Iterable[Recording | None], hooks: HookCaller
+    ) -> Iterator[RecordingBlock]:
+        """Process what is not done yet and store it."""
+        with _in_hand(self.journal.parts / _IN_HAND) as (suspects, mark):
+            todo = self._undone(recordings)
+            if self._works_here():
+                todo = (mark(recording) for recording in todo)
+            for block in self._process(todo, hooks, suspects):
+                if block.status == "changed":
+                    self.summary.leave(block.path)
+                    continue
+                self.journal.append(block)
+                self.summary.add(block)
+                yield block
 
     def _works_here(self) -> bool:
         return self.how.jobs == 1 and not self.how.timeout and not self.how.scheduler
@@ -148,15 +161,6 @@ class Job:
             hooks.warn(f"{self.out}: {note}")
         return journal
 
-    def store(self, journal: Journal, block: RecordingBlock) -> bool:
-        """Store the result of a recording, unless its files changed while it was read."""
-        if block.status == "changed":
-            self.summary.leave(block.path)
-            return False
-        journal.append(block)
-        self.summary.add(block)
-        return True
-
     def _process(
         self, recordings: Iterator[Recording | None], hooks: HookCaller, suspects: frozenset[int]
     ) -> Iterator[RecordingBlock]:
@@ -164,12 +168,17 @@ class Job:
         if not how.scheduler:
             return self.pipeline.results(
                 recordings, jobs=how.jobs, device=how.device, hooks=hooks, timeout=how.timeout,
-                suspects=suspects,
+                suspects=suspects, tick=self.tick,
             )  # fmt: skip
         from astrodetect.archive.cluster import process_on_cluster
 
         device = resolve_device(how.device)
-        return process_on_cluster(self.pipeline.plan, recordings, how.scheduler, device=device, hooks=hooks)
+        return process_on_cluster(
+            self.pipeline.plan, recordings, how.scheduler, device=device, hooks=hooks, tick=self.tick
+        )
+
+    def tick(self) -> None:
+        """Do what is to be done from time to time; is called while others work."""
 
     def _settled(self, recordings: Iterable[Recording]) -> Iterator[Recording]:
         for recording in recordings:
@@ -178,9 +187,9 @@ class Job:
             else:
                 yield recording
 
-    def _undone(self, recordings: Iterable[Recording | None], journal: Journal) -> Iterator[Recording | None]:
+    def _undone(self, recordings: Iterable[Recording | None]) -> Iterator[Recording | None]:
         for recording in recordings:
-            status = "" if recording is None else journal.done.get(recording.recording_id, "new")
+            status = "" if recording is None else self.journal.done.get(recording.recording_id, "new")
             # What failed is tried again: a disk may be back, a program mended.
             tried = {"again": ("", "new", "failed"), "only": ("", "failed"), "never": ("", "new")}
             if status in tried[self.how.failed]:
@@ -197,19 +206,6 @@ class Job:
             "command": self.command or f"Pipeline({self.pipeline.name!r}).run",
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
         }
-
-
-def age(recording: Recording) -> float:
-    """Give the seconds since the youngest file of a recording changed; large if there is none.
-
-    A file from the future (another machine's clock) counts as old.
-    """
-    now, youngest = time.time(), float("inf")
-    for path in recording.file_paths:
-        with suppress(OSError):
-            seconds = now - path.stat().st_mtime
-            youngest = min(youngest, seconds if seconds > -1 else float("inf"))
-    return youngest
 
 
 @contextmanager

@@ -92,6 +92,16 @@ class _Found:
         return sum(sum(kind.values()) if label is None else kind.get(label, 0) for kind in kinds)
 
 
+def failures(catalog: Catalog) -> Iterator[str]:
+    """Give a line for each recording that failed, in the order of paths, after one with their number."""
+    recordings = catalog.read_columns(("path", "status", "message"), "recordings")
+    failed = np.flatnonzero(np.asarray(recordings["status"] == "failed", dtype=bool))
+    total = _count(len(recordings["path"]), "recording")
+    yield f"{printable(str(catalog.path))}: {len(failed)} of {total} failed"
+    for i in failed:
+        yield f"{printable(recordings['path'][i])}: {printable(recordings['message'][i])}"
+
+
 def _heading(catalog: Catalog, recordings: dict[str, Any]) -> Iterator[str]:
     counts = Counter(recordings["status"].tolist())
     states = ", ".join(f"{counts[status]} {printable(status)}" for status in sorted(counts))

@@ -29,16 +29,22 @@ def catalog() -> None:
     show_default=True,
     help="List at most so many detections; 0 lists all.",
 )
-def show(path: Path, everything: bool, rejects: bool, label: str | None, limit: int) -> None:
+@click.option("--failed", is_flag=True, help="List the recordings that failed, and why; nothing else.")
+def show(path: Path, everything: bool, rejects: bool, label: str | None, limit: int, failed: bool) -> None:
     """Say what a catalog holds, and list its accepted detections.
 
     Works while the run that writes it is still going on.
     """
-    from astrodetect.catalogs.overview import overview
+    from astrodetect.catalogs.overview import failures, overview
     from astrodetect.catalogs.reader import Catalog
 
     if everything and rejects:
         raise click.UsageError("--all and --rejects exclude each other")
+    if failed:
+        with Catalog(path) as opened:
+            for line in failures(opened):
+                click.echo(line)
+        return
     accepted = None if everything else not rejects
     with Catalog(path) as opened:
         lines = overview(

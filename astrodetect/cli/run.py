@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from time import perf_counter
@@ -49,11 +50,13 @@ _SECONDS = click.FloatRange(min=0, min_open=True)
     "--settle",
     type=click.FloatRange(min=0),
     metavar="SECONDS",
-    help="Leave recordings with younger files for later.",
+    help="Leave recordings with younger files for later; with --follow, 2 if not given.",
 )
 @click.option("--retry-failed", is_flag=True, help="Only what failed in an earlier run.")
 @click.option("--skip-failed", is_flag=True, help="Not what failed in an earlier run.")
 @click.option("--scheduler", metavar="ADDRESS", default="", help="Let a Dask cluster work.")
+@click.option("--follow", is_flag=True, help="Watch INPUT and process what arrives, until told to stop.")
+@click.option("--heartbeat", type=_FILE, help="With --follow: replace this file every second.")
 @click.option("--log", type=_FILE, help="Append what happens to this file, one JSON object per line.")
 @click.option("--quiet", is_flag=True, help="No progress, no summary.")
 @click.option("-v", "--verbose", is_flag=True, help="Tracebacks of stages that failed.")
@@ -66,6 +69,8 @@ def run(
     out: Path | None,
     fresh: bool,
     dry_run: bool,
+    follow: bool,
+    heartbeat: Path | None,
     log: Path | None,
     quiet: bool,
     verbose: bool,
@@ -76,13 +81,17 @@ def run(
     INPUT is a recording or a folder tree of recordings. What is finished is not done again; what
     failed is tried again.
     """
+    from astrodetect.archive.follow import Watch
     from astrodetect.archive.job import Job
     from astrodetect.pipeline import Pipeline
 
+    if (dry_run and follow) or (heartbeat and not follow):
+        raise click.UsageError("--follow excludes --dry-run, --heartbeat needs --follow")
     pipeline = Pipeline.from_toml(pipeline_name)
     target = _target(pipeline, out)
     command = "astrodetect " + " ".join(sys.argv[1:])
-    job = Job(pipeline, inputs, target, fresh=fresh, command=command, how=_how(**how))
+    common = (pipeline, inputs, target, fresh, command, _how(**how))
+    job = Watch(*common, heartbeat=heartbeat, say=_say(quiet)) if follow else Job(*common)
     if dry_run:
         _foretell(job)
         return
@@ -133,6 +142,10 @@ def _how(
     return How(choice=choice, failed=failed, settle=settle or 0.0, **rest)
 
 
+def _say(quiet: bool) -> Callable[[str], None]:
+    return (lambda _: None) if quiet else (lambda line: click.echo(line, err=True))
+
+
 def _foretell(job: Job) -> None:
     from astrodetect.archive.outlook import outlook
 
@@ -141,6 +154,8 @@ def _foretell(job: Job) -> None:
 
 
 def _work(job: Job, log: Path | None, quiet: bool) -> None:
+    from astrodetect.archive.follow import Watch
+    from astrodetect.archive.signals import shut_down_by_signals, stopped_by_sigterm
     from astrodetect.cli.progress import Progress
     from astrodetect.core.hooks import HookCaller
 
@@ -151,6 +166,7 @@ def _work(job: Job, log: Path | None, quiet: bool) -> None:
         hooks.register(progress)
         if log is not None:
             _keep_log(job, log, hooks, stack)
+        stack.enter_context(shut_down_by_signals(job) if isinstance(job, Watch) else stopped_by_sigterm())
         for _ in job.run(hooks):
             pass
 

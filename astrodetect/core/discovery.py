@@ -156,7 +156,7 @@ def discover(
 
 def _parts(search: Search, order: Sequence[tuple[str, Any]]) -> Iterator[Part | None]:
     """Give the parts in which the tree is searched; None is all of it."""
-    if search.root.is_file() or not all(_follows_walk(source, search) for _, source in order):
+    if search.root.is_file() or not all(follows_walk(source, search) for _, source in order):
         return iter([None])
     # By itself: its listings must not be forgotten while a part is searched.
     ahead = Search(
@@ -165,7 +165,7 @@ def _parts(search: Search, order: Sequence[tuple[str, Any]]) -> Iterator[Part | 
     return ahead.parts()
 
 
-def _follows_walk(source: Any, search: Search) -> bool:
+def follows_walk(source: Any, search: Search) -> bool:
     """Say whether a source searches by `walk` alone, by letting it search nothing."""
     empty = Search(search.root, search.choice, part=Part(os.devnull, False))
     default = getattr(source.claims, "__func__", None) is getattr(FrameSource.claims, "__func__", 0)

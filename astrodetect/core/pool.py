@@ -52,6 +52,8 @@ class Pool:
         Seconds for one recording; then it counts as failed and its process is ended.
     started : callable
         Is told of each recording that is handed to a worker.
+    tick : callable
+        Is called a few times a second.
     """
 
     text: str
@@ -60,6 +62,7 @@ class Pool:
     device: str
     timeout: float | None = None
     started: Callable[[Recording], object] = lambda _: None
+    tick: Callable[[], object] = lambda: None
 
     def __post_init__(self) -> None:
         # spawn: no thread, lock or CUDA context of the parent is inherited
@@ -87,6 +90,7 @@ class Pool:
             if not self._workers and self._exhausted and not self._upcoming:
                 return
             results = self._collect()
+            self.tick()
             self._hand_out(recordings)  # before results are stored, so that nobody waits for it
             yield from results
 

@@ -125,25 +125,29 @@ class Search:
         path = os.path.join(folder, name)
         return path not in self.claimed and path not in self.before
 
-    def parts(self) -> Iterator[Part]:
-        """Split the tree so that no recording is split.
+    def parts(self, start: str = "") -> Iterator[Part]:
+        """Split the tree, or what is below `start`, so that no recording is split.
 
         A recording lies in one folder; or in a folder that holds files and the few folders below it.
         So folders that hold only folders are split, and those that have more than `SPAN` folders
         below them.
         """
-        pending = [str(self.root)]
+        pending = [start or str(self.root)]
         while pending:
             folder = pending.pop()
             self.enter(Part(folder, True))
             inner = self.inner(folder)
             has_files = bool(self.listing(folder).files)
-            if inner and has_files and self._is_large(folder):
-                yield Part(folder, False)
-            elif has_files:
+            if has_files and not (inner and self._is_large(folder)):
                 yield Part(folder, True)
                 continue
+            self.note_split(folder)
+            if has_files:
+                yield Part(folder, False)
             pending.extend(reversed(inner))
+
+    def note_split(self, folder: str) -> None:
+        """Learn that a folder was split; it may be empty. For those who come back to it."""
 
     def _is_large(self, folder: str) -> bool:
         count, pending = 0, [folder]

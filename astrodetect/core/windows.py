@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 from astrodetect.core.data import Array, Recording, Stream, Window
 from astrodetect.core.stages import FrameSource
 
+#: Seconds that the reader has for ending after Ctrl-C.
+_PATIENCE = 2.0
+
 
 @contextmanager
 def opened(source: FrameSource, recording: Recording) -> Iterator[Stream]:
@@ -244,6 +247,7 @@ def ring_windows(source: FrameSource, size: int, step: int) -> Iterator[Window]:
     ring = _Ring(source, size, step, slots, np.empty(capacity), user=[0] * capacity)
     reader = threading.Thread(target=ring.read, name="astrodetect-reader", daemon=True)
     reader.start()
+    patience: float | None = None
     try:
         while True:
             with ring.condition:
@@ -258,11 +262,16 @@ def ring_windows(source: FrameSource, size: int, step: int) -> Iterator[Window]:
             with ring.condition:
                 ring.done_windows += 1
                 ring.condition.notify_all()
+    except (Exception, GeneratorExit):
+        raise
+    except BaseException:  # Ctrl-C: a reader that hangs in the system must not hold it up
+        patience = _PATIENCE
+        raise
     finally:
         with ring.condition:
             ring.stopped = True
             ring.condition.notify_all()
-        reader.join()
+        reader.join(patience)
     if ring.failure is not None:
         raise ring.failure
 

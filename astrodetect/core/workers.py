@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 
 from astrodetect.core.data import Recording
 from astrodetect.core.hooks import HookCaller
@@ -21,6 +21,7 @@ def process_all(
     hooks: HookCaller,
     timeout: float | None = None,
     suspects: Container[int] = (),
+    tick: Callable[[], object] = lambda: None,
 ) -> Iterator[RecordingBlock]:
     """Process recordings and give their results as they are finished.
 
@@ -40,6 +41,8 @@ def process_all(
         Seconds for one recording.
     suspects : container of int
         Ids of recordings that may crash the process that reads them.
+    tick : callable
+        Is called a few times a second while worker processes work.
 
     Yields
     ------
@@ -52,14 +55,14 @@ def process_all(
         No worker process can be started.
     """
     if jobs > 1 or timeout:
-        yield from _in_processes(plan, iter(recordings), jobs, device, hooks, timeout)
+        yield from _in_processes(plan, iter(recordings), jobs, device, hooks, timeout, tick)
         return
     runner = Runner(plan, device, hooks)
     for recording in recordings:
         if recording is None:
             continue
         if recording.recording_id in suspects:
-            yield from _in_processes(plan, iter([recording]), 1, device, hooks, None)
+            yield from _in_processes(plan, iter([recording]), 1, device, hooks, None, tick)
         else:
             yield with_memory(runner.process(recording))
 
@@ -71,11 +74,12 @@ def _in_processes(
     device: str,
     hooks: HookCaller,
     timeout: float | None,
+    tick: Callable[[], object],
 ) -> Iterator[RecordingBlock]:
     def started(recording: Recording) -> None:
         hooks.call("recording_started", recording=recording, n_frames=-1)
 
-    pool = Pool(plan.to_toml(), plan.name, jobs, device, timeout, started)
+    pool = Pool(plan.to_toml(), plan.name, jobs, device, timeout, started, tick)
     try:
         for recording, block in pool.run(recordings):
             hooks.call("recording_done", recording=recording, block=block)
