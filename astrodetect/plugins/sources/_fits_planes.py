@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import os
-import warnings
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -19,6 +16,10 @@ from astrodetect.core.data import Array
 from astrodetect.core.errors import SourceError, TruncatedError
 from astrodetect.methods.fits_headers import ImageLayout
 from astrodetect.plugins.sources._fits_files import ImageFile
+from astrodetect.plugins.sources._fits_tiles import check_tiles, quietly
+
+#: Rows are converted in parts of about so many bytes.
+_CHUNK_BYTES = 1 << 17
 
 
 class PlaneReader:
@@ -86,14 +87,14 @@ class PlaneReader:
         from astropy.io import fits
 
         with limits.open_unpacked(image.path) as stream:
-            _check_tiles(image, stream)
+            check_tiles(image, stream)
             stream.seek(0)
-            hdus = _quietly(lambda: fits.open(stream, memmap=False, do_not_scale_image_data=True))
+            hdus = quietly(lambda: fits.open(stream, memmap=False, do_not_scale_image_data=True))
             hdu = hdus[image.hdu]
             leading = hdu.shape[:-2]
             for plane in range(image.n_planes):
                 where = np.unravel_index(plane, leading) if leading else ()
-                stored = _quietly(partial(_plane_of, hdu, where))
+                stored = quietly(partial(_plane_of, hdu, where))
                 yield np.asarray(stored).reshape(image.layout.shape)
 
     def _buffer(self, layout: ImageLayout) -> tuple[Array, memoryview]:
@@ -112,31 +113,14 @@ class PlaneReader:
             if stored.dtype.kind != "u":
                 stored = stored.view(stored.dtype.str.replace("i", "u"))
             bits = out.view(f"u{pixels.dtype.itemsize}")
-            np.copyto(bits, stored)
-            np.bitwise_xor(bits, bits.dtype.type(pixels.flip), out=bits)
+            flip = bits.dtype.type(pixels.flip)
+            step = max(1, _CHUNK_BYTES // bits[:1].nbytes)
+            for top in range(0, len(bits), step):  # both passes while the rows are in the cache
+                rows = bits[top : top + step]
+                np.copyto(rows, stored[top : top + step])
+                np.bitwise_xor(rows, flip, out=rows)
         else:
             np.copyto(out, stored, casting="same_kind")
-
-
-def _check_tiles(image: ImageFile, stream: Any) -> None:
-    """Refuse tiles packed by gzip that expand to more than a tile; astropy would not ask how much."""
-    from astropy.io import fits
-
-    hdus = _quietly(lambda: fits.open(stream, memmap=False, disable_image_compression=True))
-    table = hdus[image.hdu]
-    packed = [
-        name
-        for name in table.columns.names
-        if name == "GZIP_COMPRESSED_DATA"
-        or (name == "COMPRESSED_DATA" and str(table.header.get("ZCMPTYPE", "")).startswith("GZIP"))
-    ]
-    sizes = [int(table.header.get(f"ZTILE{axis}", 1)) for axis in range(2, table.header["ZNAXIS"] + 1)]
-    most = 8 * math.prod(sizes) * int(table.header.get("ZTILE1", image.layout.shape[1]))
-    for name in packed:
-        for row in _quietly(lambda name=name: table.data[name]):  # type: ignore[misc]
-            data = np.asarray(row).tobytes()
-            if len(data) and len(zlib.decompressobj(31).decompress(data, most + 1)) > most:
-                raise SourceError(f"{image.path}: a tile expands to more than its {most} bytes")
 
 
 def _scale(layout: ImageLayout, stored: Array, out: Array) -> None:
@@ -154,13 +138,6 @@ def _missing(missing: int, size: int) -> str:
 
 def _plane_of(hdu: Any, where: tuple[Any, ...]) -> Any:
     return hdu.section[where] if where else hdu.data
-
-
-def _quietly(read: Callable[[], Any]) -> Any:
-    """Read by astropy; what is odd in a header is told by ourselves."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return read()
 
 
 if hasattr(os, "readv"):

@@ -6,14 +6,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import repeat
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
+from annotated_types import Ge, Le
 
 from astrodetect.core.data import Array, Frame, Recording, Stream
 from astrodetect.core.discovery import make_recording, walk
 from astrodetect.core.errors import SourceError
 from astrodetect.core.stages import FrameSource
+from astrodetect.plugins.sources._fits_ahead import AheadReader
 from astrodetect.plugins.sources._fits_files import (
     SUFFIXES,
     ImageFile,
@@ -48,6 +50,10 @@ class Fits(FrameSource):
     #: DATE-OBS; "always" joins all files of one shape, type and camera, by name where times are
     #: missing; "never" makes each file a recording of its own.
     sequence: Literal["auto", "always", "never"] = "auto"
+    #: Threads that read the files of a sequence ahead. 0 chooses: one for plain files, which are read
+    #: faster than they are worked on; several for RICE-compressed ones where numba is installed. Set it
+    #: for slow disks and networks, where several files at a time come faster than one.
+    threads: Annotated[int, Ge(0), Le(16)] = 0
 
     priority: ClassVar[int] = -10
     suffixes: ClassVar[tuple[str, ...]] = SUFFIXES
@@ -103,7 +109,12 @@ class Fits(FrameSource):
         TruncatedError
             After the last whole plane of a cube, if its header promises more.
         """
-        yield from reported_frames(self, self._require(), slots, PlaneReader())
+        opened = self._require()
+        reader = AheadReader(opened.images, self.threads)
+        try:
+            yield from reported_frames(self, opened, slots, reader)
+        finally:
+            reader.close()
 
     def _require(self) -> Opened:
         if self._opened is None:
