@@ -1,18 +1,17 @@
-"""Frames per second from plain FITS files: this reader against astropy, in one run.
+"""Frames per second from FITS files: this reader against astropy, in one run.
 
-Writes frames of 1296 x 966 pixels (BITPIX 16, BZERO 32768), one per file, then reads all of them by
-each way in turn, several rounds; the table gives medians.
+Writes frames of 1296 x 966 pixels (BITPIX 16, BZERO 32768), one per file, plain and RICE-compressed,
+then reads all of them by each way in turn, several rounds; the table gives medians. Wall times count
+threads; the column of CPU ratios counts work, where the machine is shared.
 
-    python benchmarks/fits_ingest.py [--frames 130] [--rounds 7]
+    python benchmarks/fits_ingest.py [--frames 130] [--tiled 30] [--rounds 5]
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import statistics
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from itertools import cycle
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Any
 
 import numpy as np
 from astropy.io import fits
+from timing import Row, measured, print_rows, row
 
 from astrodetect.core.data import Recording
 from astrodetect.plugins.sources.fits import Fits
@@ -28,85 +28,90 @@ SHAPE = (966, 1296)
 RING = 65
 
 
-def write_frames(folder: Path, n_frames: int) -> None:
+def write_frames(folder: Path, n_frames: int, tiled: bool) -> None:
     """Write frames as a 12-bit camera gives them."""
+    folder.mkdir()
     rng = np.random.default_rng(0)
     base = rng.normal(300, 12, SHAPE)
     for index in range(n_frames):
         pixels = (base + rng.integers(0, 32)).clip(0, 4095).astype(np.uint16)
-        header = fits.Header()
+        header = fits.Header({"TELESCOP": "BENCH1", "EXPOSURE": 0.033, "SATURATE": 4095})
         header["DATE-OBS"] = f"2024-05-01T01:{index // 1800:02d}:{index / 30 % 60:07.4f}"
-        header["TELESCOP"] = "BENCH1"
-        header["EXPOSURE"] = 0.033
-        header["SATURATE"] = 4095
-        fits.PrimaryHDU(pixels, header).writeto(folder / f"frame_{index:04d}.fit")
+        path = folder / f"frame_{index:04d}.fits"
+        if tiled:
+            hdu = fits.CompImageHDU(pixels, header, compression_type="RICE_1")
+            fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(path)
+        else:
+            fits.PrimaryHDU(pixels, header).writeto(path)
 
 
-def by_astropy(recording: Recording) -> int:
+def by_astropy(recording: Recording, hdu: int) -> None:
     """Read each file as astropy's documentation shows it."""
-    total = 0
     for path in recording.file_paths:
         with fits.open(path) as hdus:
-            total += int(np.array(hdus[0].data)[0, 0])
-    return total
+            np.array(hdus[hdu].data)
 
 
-def by_source(recording: Recording, slots: Iterator[Any]) -> int:
+def by_source(recording: Recording, slots: Iterator[Any], threads: int) -> None:
     """Read by the source, headers and times included."""
-    source = Fits()
+    source = Fits(threads=threads)
     source.recording = recording
     source.stream = source.open(recording)
-    total = sum(int(frame.data[0, 0]) for frame in source.frames_into(slots))
+    for _ in source.frames_into(slots):
+        pass
     source.close()
-    return total
 
 
-def by_readv(recording: Recording, buffer: Any) -> int:
+def by_readv(recording: Recording, buffer: Any) -> None:
     """Read the bytes and do nothing with them: the limit."""
     for path in recording.file_paths:
         descriptor = os.open(path, os.O_RDONLY)
         os.readv(descriptor, [buffer])
         os.close(descriptor)
-    return 0
+
+
+def rows_of(frames: int, tiled: int, rounds: int) -> list[Row]:
+    """Measure all."""
+    rows = []
+    with tempfile.TemporaryDirectory() as name:
+        for kind, count, goals in (
+            ("plain", frames, (1 / 4.5, 1 / 1.4)),
+            ("RICE", tiled, (1 / 2.5, 1 / 1.8)),
+        ):
+            folder = Path(name) / kind
+            write_frames(folder, count, kind == "RICE")
+            (recording,) = Fits.find(folder)
+            one, ring = np.zeros(SHAPE, np.uint16), np.zeros((RING, *SHAPE), np.uint16)
+            raw = memoryview(np.zeros(SHAPE[0] * SHAPE[1] * 2 + 4 * 2880, np.uint8))
+            ways: dict[str, Callable[[], object]] = {
+                "astropy": lambda r=recording, h=int(kind == "RICE"): by_astropy(r, h),
+                "one thread": lambda r=recording, s=one: by_source(r, cycle([s]), 1),
+                "two threads": lambda r=recording, s=one: by_source(r, cycle([s]), 2),
+                "into a ring": lambda r=recording, s=ring: by_source(r, cycle(s), 1),
+                "bare reads": lambda r=recording, b=raw: by_readv(r, b),
+                "headers of all": lambda r=recording: Fits().open(r),
+            }
+            taken = measured(ways, rounds)
+            for way, goal in (("one thread", goals[0]), ("two threads", None), ("into a ring", None)):
+                rate = f"{count / taken[way].wall:.0f} frames/s"
+                rows.append(row(f"FITS {kind}: {way}", taken, way, "astropy", "bare reads", goal, rate))
+            rows.append(
+                row(f"FITS {kind}: two threads over one", taken, "two threads", "one thread", goal=goals[1])
+            )
+            rows.append(row(f"FITS {kind}: headers alone", taken, "headers of all", "astropy"))
+    return rows
 
 
 def main() -> None:
     """Measure and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--frames", type=int, default=130)
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--tiled", type=int, default=30)
+    parser.add_argument("--rounds", type=int, default=5)
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        write_frames(folder, given.frames)
-        (recording,) = Fits.find(folder)
-        one = np.zeros(SHAPE, np.uint16)
-        ring = np.zeros((RING, *SHAPE), np.uint16)
-        raw = memoryview(np.zeros(SHAPE[0] * SHAPE[1] * 2 + 2 * 2880, np.uint8))
-        ways: dict[str, Callable[[], int]] = {
-            "astropy fits.open(...)[0].data": lambda: by_astropy(recording),
-            "fits source, one buffer": lambda: by_source(recording, cycle([one])),
-            f"fits source, ring of {RING}": lambda: by_source(recording, cycle(ring)),
-            "os.readv alone (limit)": lambda: by_readv(recording, raw),
-            "finding the recording": lambda: len(list(Fits.find(folder))),
-        }
-        seconds: dict[str, list[float]] = {way: [] for way in ways}
-        for _ in range(given.rounds):
-            sums = set()
-            for way, read in ways.items():
-                start = time.perf_counter()
-                total = read()
-                seconds[way].append(time.perf_counter() - start)
-                if "fits" in way:
-                    sums.add(total)
-            if len(sums) != 1:
-                raise SystemExit("the readers do not give the same pixels")
-    reference = statistics.median(seconds["astropy fits.open(...)[0].data"])
-    print(f"{given.frames} files of {SHAPE[1]} x {SHAPE[0]} uint16, medians of {given.rounds} rounds")
-    print(f"{'':34}{'frames/s':>10}{'ratio':>8}")
-    for way, taken in seconds.items():
-        median = statistics.median(taken)
-        print(f"{way:34}{given.frames / median:10.0f}{reference / median:8.2f}")
+    print_rows(rows_of(given.frames, given.tiled, given.rounds))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,174 @@
+"""Frames of many FITS files, read ahead by threads, in order; RICE-compressed ones by compiled code."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+
+from astrodetect.core.data import Array
+from astrodetect.core.errors import SourceError
+from astrodetect.methods.compiled import INSTALLED
+from astrodetect.methods.fits_headers import Header
+from astrodetect.plugins.sources._fits_files import ImageFile, read_headers
+from astrodetect.plugins.sources._fits_planes import PlaneReader
+
+#: Fewer compressed frames than this are not worth loading the compiled code for.
+_LEAST_FRAMES = 30
+_MOST_THREADS = 4
+_DESCRIPTOR = re.compile(r"^1?([PQ])B(\(\d+\))?$")
+
+
+class AheadReader(PlaneReader):
+    """Reads the files of a sequence ahead of who asks for them.
+
+    Parameters
+    ----------
+    images : sequence of ImageFile
+        All files, in the order in which their planes will be asked for.
+    threads : int
+        Threads that read; 0 chooses: several for compressed files where numba is installed, else one,
+        as plain files are read faster than anything is computed from them.
+    flip_rows : bool
+        As of `PlaneReader`.
+    """
+
+    def __init__(self, images: Sequence[ImageFile], threads: int = 0, *, flip_rows: bool = False) -> None:
+        super().__init__(flip_rows=flip_rows)
+        alone = [image for image in images if image.n_planes == 1 and image.layout.planes == 1]
+        self._compiled = INSTALLED and len(alone) >= _LEAST_FRAMES
+        self._threads = threads or _chosen_threads(alone, self._compiled)
+        self._coming = iter(alone)
+        self._under_way: deque[tuple[ImageFile, PlaneReader, Future[Array]]] = deque()
+        self._idle: list[PlaneReader] = []
+        self._pool: ThreadPoolExecutor | None = None
+        if self._threads > 1 and len(alone) > 1:
+            self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="astrodetect-fits")
+            # Each has a buffer: one for every thread, and the one whose frame is being taken.
+            self._idle = [PlaneReader() for _ in range(self._threads + 1)]
+
+    def close(self) -> None:
+        """Stop reading ahead."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._pool = None
+        self._under_way.clear()
+
+    def _stored(self, image: ImageFile) -> Iterator[Array]:
+        if image.n_planes != 1 or image.layout.planes != 1:
+            yield from super()._stored(image)
+            return
+        if self._pool is None:
+            plane = rice_plane(image) if self._compiled else None
+            if plane is None:
+                yield from super()._stored(image)
+            else:
+                yield plane
+            return
+        self._read_on(self._pool)
+        expected, reader, future = self._under_way.popleft()
+        assert expected is image
+        try:
+            yield future.result()
+        finally:
+            self._idle.append(reader)
+
+    def _read_on(self, pool: ThreadPoolExecutor) -> None:
+        while self._idle:
+            image = next(self._coming, None)
+            if image is None:
+                return
+            reader = self._idle.pop()
+            self._under_way.append((image, reader, pool.submit(self._read, reader, image)))
+
+    def _read(self, reader: PlaneReader, image: ImageFile) -> Array:
+        plane = rice_plane(image) if self._compiled else None
+        if plane is None:
+            (plane,) = PlaneReader._stored(reader, image)
+        return plane
+
+
+def _chosen_threads(images: Sequence[ImageFile], compiled: bool) -> int:
+    if not compiled or not all(image.layout.tiled for image in images):
+        return 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(_MOST_THREADS, cores))
+
+
+def rice_plane(image: ImageFile) -> Array | None:
+    """Decode a RICE-compressed image of integers.
+
+    Parameters
+    ----------
+    image : ImageFile
+        An image of one plane.
+
+    Returns
+    -------
+    (H, W) array or None
+        Stored values; None for everything else, and for damaged tiles, which a library may explain.
+    """
+    if not image.layout.tiled or image.packed or image.layout.pixels.stored.kind == "f":
+        return None
+    try:
+        found = read_headers(image.path, image.hdu)
+        table = None if found is None else _Table.of(found[1])
+        if table is None or table.itemsize != image.layout.pixels.stored.itemsize:
+            return None
+        data = np.fromfile(image.path, np.uint8, offset=image.offset)
+        return table.decode(data, image.layout.shape)
+    except (OSError, ValueError, SourceError):
+        return None
+
+
+class _Table:
+    """The cards that say where the tiles are."""
+
+    def __init__(self, header: Header) -> None:
+        self.rows, self.row_bytes = header.integer("NAXIS2", 0), header.integer("NAXIS1", 0)
+        self.heap = header.integer("THEAP", self.rows * self.row_bytes)
+        self.tile = header.integer("ZTILE1", header.integer("ZNAXIS1", 0)), header.integer("ZTILE2", 1)
+        values = {
+            str(header.get(f"ZNAME{k}", "")).strip(): header.integer(f"ZVAL{k}", 0)
+            for k in range(1, 10)
+            if f"ZNAME{k}" in header and isinstance(header.get(f"ZVAL{k}"), int)
+        }
+        self.block, self.itemsize = values.get("BLOCKSIZE", 32), values.get("BYTEPIX", 4)
+        self.wide = str(header.get("TFORM1", "")).strip()[:2] in ("1Q", "QB")
+
+    @classmethod
+    def of(cls, header: Header) -> _Table | None:
+        """Give the table, or None if its tiles are not whole rows of integers compressed by RICE alone."""
+        first = str(header.get("TTYPE1", "")).strip(), str(header.get("TFORM1", "")).strip()
+        plain = (
+            str(header.get("ZCMPTYPE", "")).strip() in ("RICE_1", "RICE_ONE")
+            and first[0] == "COMPRESSED_DATA"
+            and _DESCRIPTOR.match(first[1]) is not None
+            and header.integer("ZBITPIX", 0) in (8, 16, 32)
+            and header.integer("ZNAXIS", 0) == 2
+        )
+        if not plain:
+            return None
+        table = cls(header)
+        whole_rows = table.tile[0] == header.integer("ZNAXIS1", 0) and table.tile[1] > 0
+        return table if whole_rows and table.itemsize in (1, 2, 4) and table.block > 0 else None
+
+    def decode(self, data: Array, shape: tuple[int, int]) -> Array | None:
+        """Decode all tiles of the data of the table."""
+        from astrodetect.methods.fast_rice import decode_tiles
+
+        if self.rows != -(-shape[0] // self.tile[1]) or len(data) < max(
+            self.heap, self.rows * self.row_bytes
+        ):
+            return None
+        words = data[: self.rows * self.row_bytes].reshape(self.rows, self.row_bytes)
+        stored = np.ascontiguousarray(words[:, : 16 if self.wide else 8]).view(">i8" if self.wide else ">i4")
+        lengths, starts = stored[:, 0].astype(np.int64), stored[:, 1].astype(np.int64)
+        out = np.empty(shape, f"{'u' if self.itemsize == 1 else 'i'}{self.itemsize}")
+        tile_pixels = self.tile[0] * self.tile[1]
+        good = decode_tiles(data[self.heap :], starts, lengths, out.reshape(-1), tile_pixels, self.block)
+        return out if good else None
