@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from astrodetect.core.geometry import clip_box
@@ -44,21 +45,35 @@ def extract_patches(images: Array, corners_yx: Array, size: tuple[int, int], fil
     """
     check_arguments(images, corners_yx, size)
     outside = fill_value(fill, images.dtype)
-    (n_images, n_planes, *_), n_patches = images.shape, corners_yx.shape[1]
-    out = np.empty((n_images, n_patches, n_planes, *size), images.dtype)
-    for image, corners, patches in zip(images, corners_yx, out, strict=True):
-        _cut(image, corners, size, patches, outside)
+    corners_yx = corners_yx.astype(np.int64, copy=False)
+    last = np.array(images.shape[2:]) - size
+    inside = np.all((corners_yx >= 0) & (corners_yx <= last), axis=-1)
+    if last.min() >= 0:
+        out = _cut_inside(images, np.clip(corners_yx, 0, last), size)
+    else:
+        out = np.empty((*corners_yx.shape[:2], images.shape[1], *size), images.dtype)
+    for number in np.flatnonzero(~inside.all(axis=1)):
+        edge = np.flatnonzero(~inside[number])
+        _cut_at_edges(images[number], corners_yx[number, edge], size, out[number], edge, outside)
     return out
 
 
-def _cut(image: Array, corners: Array, size: tuple[int, int], patches: Array, outside: np.generic) -> None:
+def _cut_inside(images: Array, corners_yx: Array, size: tuple[int, int]) -> Array:
+    """Cut patches that lie in their images, all at once."""
+    # Every patch of every image is a view (B, H - h + 1, W - w + 1, C, h, w): pick some of them.
+    batch, plane, row, column = images.strides
+    n_images, n_planes, height, width = images.shape
+    shape = (n_images, height - size[0] + 1, width - size[1] + 1, n_planes, *size)
+    windows = as_strided(images, shape, (batch, row, column, plane, row, column), writeable=False)
+    return windows[np.arange(n_images)[:, None], corners_yx[..., 0], corners_yx[..., 1]]
+
+
+def _cut_at_edges(
+    image: Array, corners: Array, size: tuple[int, int], patches: Array, numbers: Array, outside: np.generic
+) -> None:
     """Copy the part of each patch that lies in the image, and fill the rest; no padded image is made."""
     height, width = size
-    top, right = image.shape[1] - height, image.shape[2] - width
-    for number, (y, x) in enumerate(corners.tolist()):
-        if 0 <= y <= top and 0 <= x <= right:
-            patches[number] = image[:, y : y + height, x : x + width]
-            continue
+    for number, (y, x) in zip(numbers.tolist(), corners.tolist(), strict=True):
         rows, patch_rows = clip_box(y, height, image.shape[1])
         columns, patch_columns = clip_box(x, width, image.shape[2])
         patch = patches[number]
