@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 from astrodetect import pipelines
 from astrodetect.core import registry
 from astrodetect.core.choice import ALL, Choice
-from astrodetect.core.data import Recording
+from astrodetect.core.data import Recording, with_references
 from astrodetect.core.detections import Detections
 from astrodetect.core.discovery import Sources, Tally, discover
 from astrodetect.core.errors import AstrodetectError, ConfigurationError
 from astrodetect.core.hooks import HookCaller
 from astrodetect.core.plan import Plan, read_plan
 from astrodetect.core.results import RecordingBlock
+from astrodetect.core.stages import Stage
 from astrodetect.core.workers import process_all
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ class Pipeline:
         roots = self.roots(inputs)
         sources = self.sources(warn)
         tally = Tally()
-        found = discover(roots, sources, choice, tally)
+        found = self.referenced(discover(roots, sources, choice, tally))
         first = next(found, None)
         if first is not None:
             return chain([first], found)
@@ -136,6 +137,16 @@ class Pipeline:
                 f"{where}: none of {tally.left_out} recordings is left by --include and --exclude"
             )
         return iter(())
+
+    def referenced(self, recordings: Iterable[Recording]) -> Iterator[Recording]:
+        """Let what stages take from other recordings enter the fingerprints."""
+        stages = [s for s in self.plan.uses.values() if type(s).references is not Stage.references]
+        for recording in recordings:
+            if stages and recording.files:
+                others = [other for stage in stages for other in stage.references(recording)]
+                yield with_references(recording, others)
+            else:
+                yield recording
 
     def roots(self, inputs: Inputs = ()) -> tuple[Path, ...]:
         """Give the inputs, or ``[source] path``.

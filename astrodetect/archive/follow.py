@@ -98,9 +98,9 @@ class Watch(Job):
     def _complete(self, trees: list[Tree], end: float) -> Iterator[Recording]:
         """Give what has just been completed first, and then of the rest what time allows."""
         for tree in trees:
-            yield from tree.changed()
+            yield from self.pipeline.referenced(tree.changed())
         for tree in trees:
-            yield from tree.rest(end)
+            yield from self.pipeline.referenced(tree.rest(end))
 
     def run(self, hooks: HookCaller | None = None) -> Iterator[RecordingBlock]:
         """Watch and process until `stop`; then the catalog is put together."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -31,7 +31,8 @@ class Recording:
     source : str
         Entry-point name of the frame source.
     fingerprint : str
-        Hexadecimal digest of the content (`fingerprint_files`).
+        Hexadecimal digest of the content (`fingerprint_files`); where the result depends on other
+        recordings, followed by ``-`` and a digest of these.
     """
 
     path: str
@@ -251,4 +252,19 @@ def has_changed(recording: Recording) -> bool:
     paths = recording.file_paths
     if not recording.fingerprint or not all(path.exists() for path in paths):
         return False
-    return fingerprint_files(recording.root, recording.files) != recording.fingerprint
+    return fingerprint_files(recording.root, recording.files) != recording.fingerprint.partition("-")[0]
+
+
+def with_references(recording: Recording, references: Iterable[Recording]) -> Recording:
+    """Let the recordings on which the result for one depends enter its fingerprint.
+
+    Examples
+    --------
+    >>> with_references(Recording("b", fingerprint="0f"), [Recording("a", fingerprint="01")]).fingerprint
+    '0f-32e8bf34a7d8f83c'
+    >>> with_references(Recording("b", fingerprint="0f"), []).fingerprint
+    '0f'
+    """
+    parts = [part for other in references for part in (other.path, other.fingerprint.partition("-")[0])]
+    own = recording.fingerprint.partition("-")[0]
+    return replace(recording, fingerprint=f"{own}-{stable_id(*parts):016x}" if parts else own)

@@ -13,7 +13,7 @@ it. Stages keep no state between windows.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -67,6 +67,15 @@ class Stage:
 
     def close(self) -> None:
         """Free what `open` took."""
+
+    def references(self, recording: Recording) -> Iterable[Recording]:
+        """Give the other recordings on which the result for this one depends.
+
+        They enter its fingerprint: when one of them changes, comes or goes, it is done again. The
+        answer depends on the archive alone. Given: none.
+        """
+        del recording
+        return ()
 
     def report(self, message: str) -> None:
         """Tell the user something about this recording; ends up in ``/recordings`` and the summary."""

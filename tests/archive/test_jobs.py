@@ -7,13 +7,15 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import toys
 
-from astrodetect import Catalog
+from astrodetect import Catalog, Preprocessor
 from astrodetect.cli import _status as astrodetect
+from astrodetect.core.discovery import make_recording
 
 TESTS = Path(__file__).parent.parent
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), str(TESTS / "archive")])}
@@ -216,3 +218,32 @@ def test_a_share_may_be_empty(archive, capsys):
     else:
         pytest.fail("42 recordings cannot fill 199 shares")
     assert run("--out", "share.h5", "--shard", "200/199") == 2
+
+
+@dataclass
+class Before(Preprocessor):
+    """Depends on the recording before."""
+
+    def references(self, recording):
+        files = sorted(recording.location.parent.glob("*.dots"))
+        at = files.index(recording.location)
+        return [make_recording("dots", Path(recording.root), path, [path]) for path in files[:at][-1:]]
+
+    def process(self, window):
+        return window
+
+
+def test_what_depends_on_others_is_done_again_when_they_change(archive, capsys):
+    text = Path("toy.toml").read_text() + '\n[[preprocess]]\nuse = "test_jobs:Before"\n'
+    Path("toy.toml").write_text(text)
+    run("--out", "night.h5")
+    paths = [path for path, _ in rows("night.h5", "path", "status")]
+    assert len(set(paths)) == 42
+    toys.write_dots(Path("night/s0/n00.dots"), "- 1,1 -")
+    capsys.readouterr()
+    astrodetect(["run", "--pipeline", "toy.toml", "night", "--out", "night.h5", "--skip-failed"])
+    assert "recordings: 2 done; 40 done before" in capsys.readouterr().err
+    after = rows("night.h5", "path", "fingerprint")
+    assert [path for path, _ in after] == paths
+    assert run("--out", "again.h5") == 1
+    assert content("again.h5") == content("night.h5")

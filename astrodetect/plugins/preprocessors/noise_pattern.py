@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -25,6 +26,8 @@ from astrodetect.plugins.preprocessors.max_minus_median import MaxMinusMedian
 
 #: Fewer images than this do not tell a pattern from an event, and nothing is subtracted.
 _LEAST = 3
+#: So many times the wanted number of recordings are looked at for those of the same camera.
+_REACH = 4
 #: A single recording that holds its own sequence of images is asked for windows of this many frames.
 _WINDOW = 65
 
@@ -53,7 +56,8 @@ class NoisePattern(Preprocessor):
     gives: ClassVar[tuple[str, ...]] = ("image",)
 
     #: How many recordings make the pattern: the nearest ones before this one in the order of their
-    #: paths, of the same camera. More are slower and smoother; 7 to 15 do.
+    #: paths, of the same camera, looked for among four times as many. More are slower and smoother;
+    #: 7 to 15 do.
     recordings: Annotated[int, Ge(_LEAST), Le(101)] = 9
     #: Recordings to take the pattern from instead: a file, or a folder of them; the first `recordings`
     #: windows found there.
@@ -61,7 +65,9 @@ class NoisePattern(Preprocessor):
 
     _pattern: Image | None = field(default=None, init=False, repr=False, compare=False)
     _ready: bool = field(default=False, init=False, repr=False, compare=False)
-    _archive: dict[str, list[Recording]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _archive: dict[tuple[str, str], list[Recording]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
     _images: OrderedDict[tuple[int, int], tuple[str, Image] | None] = field(
         default_factory=OrderedDict, init=False, repr=False, compare=False
     )
@@ -96,20 +102,37 @@ class NoisePattern(Preprocessor):
         """Give the first images of the nearest recordings before this one."""
         this = window.recording
         images: list[Image] = []
-        for recording in reversed(self._siblings(this)):
-            if recording.path < this.path and len(images) < self.recordings:
+        for recording in self._nearest(this):
+            if len(images) < self.recordings:
                 found = self._first_image(recording, window.n_frames)
                 if found is not None and found[0] == window.stream.camera and found[1].shape == window.shape:
                     images.append(found[1])
         return images
 
-    def _siblings(self, this: Recording) -> list[Recording]:
+    def references(self, recording: Recording) -> list[Recording]:
+        """Give the recordings from which the pattern is taken."""
+        if self.reference is None:
+            return self._nearest(recording)
+        return [other for other in self._at_reference() if other.location != recording.location]
+
+    def _nearest(self, this: Recording) -> list[Recording]:
+        """Give the recordings of the same source before this one in the order of paths, the nearest first."""
         if not this.root:
             return []
-        if this.root not in self._archive:
+        known = self._archive.get((this.root, this.source), [])
+        at = bisect_left(known, this.path, key=lambda recording: recording.path)
+        if at == len(known) or known[at].path != this.path:  # it is new: others may be, too
             sources, _ = registry.load_sources()
-            self._archive[this.root] = sorted(discover([Path(this.root)], sources))
-        return [recording for recording in self._archive[this.root] if recording.source == this.source]
+            found = sorted(discover([Path(this.root)], sources))
+            known = [recording for recording in found if recording.source == this.source]
+            self._archive[this.root, this.source] = known
+            at = bisect_left(known, this.path, key=lambda recording: recording.path)
+        return known[max(0, at - _REACH * self.recordings) : at][::-1]
+
+    def _at_reference(self) -> list[Recording]:
+        assert self.reference is not None
+        sources, _ = registry.load_sources()
+        return sorted(discover([self.reference], sources))
 
     def _first_image(self, recording: Recording, size: int) -> tuple[str, Image] | None:
         """Give camera and first image of a recording; None if it cannot be read. The last few are kept."""
@@ -128,9 +151,7 @@ class NoisePattern(Preprocessor):
 
     def _referenced(self, window: Window) -> list[Image]:
         assert self.reference is not None
-        sources, _ = registry.load_sources()
-        recordings = sorted(discover([self.reference], sources))
-        others = [r for r in recordings if r.location != window.recording.location]
+        others = [r for r in self._at_reference() if r.location != window.recording.location]
         if not others:
             raise AstrodetectError(f"{self.reference}: no recording to take a noise pattern from")
         size = window.n_frames if window.frames is not None else _WINDOW
