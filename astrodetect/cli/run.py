@@ -14,6 +14,7 @@ import click
 if TYPE_CHECKING:
     from astrodetect.archive.job import How, Job
     from astrodetect.core.hooks import HookCaller
+    from astrodetect.core.profile import Profile
     from astrodetect.pipeline import Pipeline
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -58,6 +59,8 @@ _SECONDS = click.FloatRange(min=0, min_open=True)
 @click.option("--follow", is_flag=True, help="Watch INPUT and process what arrives, until told to stop.")
 @click.option("--heartbeat", type=_FILE, help="With --follow: replace this file every second.")
 @click.option("--log", type=_FILE, help="Append what happens to this file, one JSON object per line.")
+@click.option("--profile", is_flag=True, help="Say where the time went, and what limited the run.")
+@click.option("--profile-json", type=_FILE, help="Write that to this file.")
 @click.option("--quiet", is_flag=True, help="No progress, no summary.")
 @click.option("-v", "--verbose", is_flag=True, help="Tracebacks of stages that failed.")
 @click.pass_context
@@ -72,6 +75,8 @@ def run(
     follow: bool,
     heartbeat: Path | None,
     log: Path | None,
+    profile: bool,
+    profile_json: Path | None,
     quiet: bool,
     verbose: bool,
     **how: Any,
@@ -81,6 +86,9 @@ def run(
     INPUT is a recording or a folder tree of recordings. What is finished is not done again; what
     failed is tried again.
     """
+    from astrodetect.core.process import prepare_process
+
+    prepare_process()
     from astrodetect.archive.follow import Watch
     from astrodetect.archive.job import Job
     from astrodetect.pipeline import Pipeline
@@ -96,7 +104,7 @@ def run(
         _foretell(job)
         return
     start = perf_counter()
-    _work(job, log, quiet)
+    measured = _work(job, log, quiet, profiled=profile or profile_json is not None)
     if verbose:
         for text in job.summary.tracebacks:
             click.echo(text, err=True)
@@ -104,6 +112,8 @@ def run(
         for line in job.summary.lines(perf_counter() - start):
             click.echo(line, err=True)
         click.echo(f"catalog:    {target}", err=True)
+    if measured is not None:
+        _tell(measured, profile, profile_json)
     if job.summary.statuses["failed"]:
         if quiet:
             for line in job.summary.failure_lines():
@@ -153,7 +163,17 @@ def _foretell(job: Job) -> None:
         click.echo(line)
 
 
-def _work(job: Job, log: Path | None, quiet: bool) -> None:
+def _tell(measured: Profile, shown: bool, target: Path | None) -> None:
+    import json
+
+    if shown:
+        for line in measured.lines():
+            click.echo(line, err=True)
+    if target is not None:
+        target.write_text(json.dumps(measured.to_dict(), indent=1) + "\n", encoding="utf-8")
+
+
+def _work(job: Job, log: Path | None, quiet: bool, profiled: bool) -> Profile | None:
     from astrodetect.archive.follow import Watch
     from astrodetect.archive.signals import shut_down_by_signals, stopped_by_sigterm
     from astrodetect.cli.progress import Progress
@@ -166,9 +186,21 @@ def _work(job: Job, log: Path | None, quiet: bool) -> None:
         hooks.register(progress)
         if log is not None:
             _keep_log(job, log, hooks, stack)
+        profile = _start_profile(job, hooks) if profiled else None
         stack.enter_context(shut_down_by_signals(job) if isinstance(job, Watch) else stopped_by_sigterm())
         for _ in job.run(hooks):
             pass
+    if profile is not None:
+        profile.finish()
+    return profile
+
+
+def _start_profile(job: Job, hooks: HookCaller) -> Profile:
+    from astrodetect.core.profile import Profile
+
+    profile = Profile(job.pipeline.plan, job.how.jobs)
+    hooks.register(profile)
+    return profile
 
 
 def _keep_log(job: Job, log: Path, hooks: HookCaller, stack: ExitStack) -> None:

@@ -16,6 +16,7 @@ from astrodetect.core import cores
 from astrodetect.core.data import Recording
 from astrodetect.core.errors import AstrodetectError, StoppedError
 from astrodetect.core.plan import read_plan
+from astrodetect.core.process import prepare_process
 from astrodetect.core.results import RecordingBlock
 from astrodetect.core.runner import Runner, failed_block
 
@@ -223,6 +224,7 @@ def _signal_name(code: int | None) -> str:
 def _serve(pipe: Connection, text: str, name: str, device: str) -> None:
     """Work in a worker process: say that it is ready (None), then answer each recording with its block."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
+    prepare_process()
     try:
         plan = read_plan(text, name, Path.cwd())
         cores.limit_threads(plan, cores.available_cores())

@@ -103,6 +103,8 @@ class _Run:
     times: list[Any] = field(default_factory=list)
     n_frames: int = 0
     n_windows: int = 0
+    #: Seconds that the reader thread of the source worked.
+    reader: float = 0.0
     detections: Detections = field(default_factory=Detections.empty)
     camera: Detections | None = None
 
@@ -134,6 +136,7 @@ class _Run:
                 self._windows(source, preprocessors)
                 self._finish(source, stream)
         finally:
+            self.reader = source.reader_seconds
             for stage in [*opened_stages, source]:
                 self.messages.extend(stage.take_reports())
             for stage in opened_stages:
@@ -269,6 +272,7 @@ class _Run:
             "seconds": seconds,
         }
         summary = {"seconds": self.clock.seconds, "counts": self.clock.counts, "traceback": self.details}
+        summary["reader"] = self.reader
         return RecordingBlock(row, self.detections, self.camera, summary)
 
 

@@ -98,12 +98,15 @@ class FrameSource(Stage, ABC):
         Endings of file names (lower case, with the dot) for the `find` that is given here.
     recording, stream
         What is open; set after `open` by whoever called it (`astrodetect.core.windows.opened`).
+    reader_seconds : float
+        Time that a reader thread worked for what is open, added up by who runs it.
     """
 
     priority: ClassVar[int] = 0
     suffixes: ClassVar[tuple[str, ...]] = ()
     recording: Recording
     stream: Stream
+    reader_seconds = 0.0
 
     @classmethod
     def find(cls, root: Path) -> Iterator[Recording]:

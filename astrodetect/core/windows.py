@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,6 +83,8 @@ class _Ring:
     done_windows: int = 0
     made_windows: int = 0
     n_frames: int = 0
+    #: Seconds that the reader waited for free slots.
+    waited: float = 0.0
     #: Number of the last window that uses each slot, from 1.
     user: list[int] = field(default_factory=list)
     #: Slot of the next frame.
@@ -91,6 +94,7 @@ class _Ring:
 
     def read(self) -> None:
         """Fill the ring; runs in the reader thread."""
+        start = perf_counter()
         try:
             try:
                 self._fill()
@@ -104,6 +108,7 @@ class _Ring:
         except BaseException as error:
             self.failure = error
         finally:
+            self.source.reader_seconds += perf_counter() - start - self.waited
             with self.condition:
                 self.finished = True
                 self.condition.notify_all()
@@ -127,7 +132,10 @@ class _Ring:
     def _wait_for(self, first: int, last: int) -> None:
         needed = max(self.user[first:last], default=0)
         with self.condition:
-            self.condition.wait_for(lambda: self.stopped or self.done_windows >= needed)
+            if self.done_windows < needed and not self.stopped:
+                start = perf_counter()
+                self.condition.wait_for(lambda: self.stopped or self.done_windows >= needed)
+                self.waited += perf_counter() - start
             if self.stopped:
                 raise _StoppedReadingError
 

@@ -313,9 +313,8 @@ def reduce_frames(
     reduce_range(*arguments)
 
 
-def warm_up(dtype: str) -> None:
-    """Make or load the machine code for a type of pixel, for odd and even numbers of frames."""
-    for n_frames in (3, 2):
-        frames = np.zeros((n_frames, 1), dtype)
-        middle = dtype if n_frames % 2 else np.float32
-        reduce_frames(frames, {"background": np.empty(1, middle)}, 0, 1)
+def warm_up(dtype: str, n_frames: int) -> None:
+    """Make or load the machine code for a type of pixel, for odd or even numbers of frames."""
+    n_frames = 2 + n_frames % 2
+    middle = dtype if n_frames % 2 else np.float32
+    reduce_frames(np.zeros((n_frames, 1), dtype), {"background": np.empty(1, middle)}, 0, 1)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 from types import ModuleType
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -23,20 +23,18 @@ Tier = Literal["auto", "numpy", "numba"]
 _BEFORE_LOADING, _BEFORE_COMPILING = 1.2e8, 5e9
 
 _lock = threading.Lock()
-_work: dict[str, float] = {}
-_started: set[str] = set()
-_ready: dict[str, ModuleType] = {}
+_work: dict[tuple[str, int], float] = {}
+_started: set[tuple[str, int]] = set()
+_ready: dict[tuple[str, int], ModuleType] = {}
 
 
-def compiled(dtype: np.dtype[np.generic], n_samples: int, tier: Tier = "auto") -> ModuleType | None:
+def compiled(frames: np.ndarray[Any, Any], tier: Tier = "auto") -> ModuleType | None:
     """Give the compiled tier for a type of pixel, if it is to be used now.
 
     Parameters
     ----------
-    dtype : numpy.dtype
-        Type of the pixels.
-    n_samples : int
-        Pixels times frames that are to be reduced; they count towards the decision to load it.
+    frames : (T, ...) array
+        What is to be reduced: its size counts towards the decision to load machine code.
     tier : {"auto", "numpy", "numba"}
         ``"numba"`` waits until it is there.
 
@@ -54,16 +52,17 @@ def compiled(dtype: np.dtype[np.generic], n_samples: int, tier: Tier = "auto") -
         return None
     if not INSTALLED:
         raise ValueError("numba is not installed; install astrodetect[fast], or leave the choice to it")
-    name = dtype.name
+    # An even number of frames has a median of another type.
+    key = frames.dtype.name, len(frames) % 2
     if tier == "numba":
-        return _load(name)
-    if name not in _ready:
-        _work[name] = _work.get(name, 0.0) + n_samples
-        if name not in _started and _work[name] > (_BEFORE_LOADING if _on_disk() else _BEFORE_COMPILING):
-            _started.add(name)
+        return _load(*key)
+    if key not in _ready:
+        _work[key] = _work.get(key, 0.0) + frames.size
+        if key not in _started and _work[key] > (_BEFORE_LOADING if _on_disk() else _BEFORE_COMPILING):
+            _started.add(key)
             # Not a daemon: a compiler must not be torn out of a process that ends.
-            threading.Thread(target=_load, args=(name,), name="astrodetect-compiler").start()
-    return _ready.get(name)
+            threading.Thread(target=_load, args=key, name="astrodetect-compiler").start()
+    return _ready.get(key)
 
 
 def _on_disk() -> bool:
@@ -71,12 +70,12 @@ def _on_disk() -> bool:
     return next(folder.glob("fast_reduction.reduce_range-*.nbi"), None) is not None
 
 
-def _load(name: str) -> ModuleType:
+def _load(name: str, odd: int) -> ModuleType:
     with _lock:
-        if name not in _ready:
+        if (name, odd) not in _ready:
             from astrodetect.methods import fast_reduction
 
             if name in fast_reduction.TYPES:
-                fast_reduction.warm_up(name)
-            _ready[name] = fast_reduction
-        return _ready[name]
+                fast_reduction.warm_up(name, odd)
+            _ready[name, odd] = fast_reduction
+        return _ready[name, odd]

@@ -186,7 +186,7 @@ def _reduce_compiled(job: _Reduction, frames: Array | Sequence[Array], threads: 
         return False
     if not 2 <= len(frames) <= _MOST_COMPILED or frames.dtype.name not in _COMPILED or frames.size == 0:
         return False
-    fast = compiled(frames.dtype, frames.size, tier)
+    fast = compiled(frames, tier)
     if fast is None:
         return False
     stack = frames.reshape(len(frames), -1)

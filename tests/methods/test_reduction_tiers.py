@@ -85,14 +85,14 @@ def test_it_takes_over_after_enough_work(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(fast_tier, "_ready", {})
     monkeypatch.setattr(fast_tier, "_BEFORE_LOADING", 100.0)
     monkeypatch.setattr(fast_tier, "_BEFORE_COMPILING", 100.0)
-    dtype = np.dtype("uint16")
-    assert fast_tier.compiled(dtype, 90) is None
-    assert fast_tier.compiled(dtype, 90, "numpy") is None
-    fast_tier.compiled(dtype, 90)
+    frames = np.zeros((3, 5, 6), np.uint16)
+    assert fast_tier.compiled(frames) is None
+    assert fast_tier.compiled(frames, "numpy") is None
+    fast_tier.compiled(frames)
     for thread in threading.enumerate():
         if thread.name == "astrodetect-compiler":
             thread.join()
-    assert fast_tier.compiled(dtype, 1) is not None
+    assert fast_tier.compiled(frames) is not None
 
 
 def test_without_numba_numpy_serves(monkeypatch: pytest.MonkeyPatch) -> None:

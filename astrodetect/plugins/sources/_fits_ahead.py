@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -10,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
+from astrodetect.core.cores import available_cores
 from astrodetect.core.data import Array
 from astrodetect.core.errors import SourceError
 from astrodetect.methods.compiled import INSTALLED
@@ -95,8 +95,7 @@ class AheadReader(PlaneReader):
 def _chosen_threads(images: Sequence[ImageFile], compiled: bool) -> int:
     if not compiled or not all(image.layout.tiled for image in images):
         return 1
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(_MOST_THREADS, cores))
+    return min(_MOST_THREADS, available_cores())
 
 
 def rice_plane(image: ImageFile) -> Array | None:

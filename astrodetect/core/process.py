@@ -1,0 +1,29 @@
+"""How a process of the command line treats threads and memory; a library leaves that to its user."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+#: Parameters of mallopt (malloc.h).
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3
+
+
+def prepare_process() -> None:
+    """Set this process up for work on frames; to be called before NumPy is imported.
+
+    Linear algebra gets one thread: its products are small here, and threads that wait for each other
+    busily take the core from the reader. Freed memory is kept: a plane that is made anew for every
+    window would else be paid by a page fault for every 4096 bytes. What the user has set in the
+    environment stays.
+    """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    if not sys.platform.startswith("linux") or "GLIBC_TUNABLES" in os.environ:
+        return
+    import ctypes
+
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc has it, musl has not
+    if mallopt is not None:
+        mallopt(_MMAP_THRESHOLD, 32 << 20)
+        mallopt(_TRIM_THRESHOLD, 256 << 20)
+        mallopt(_TOP_PAD, 16 << 20)
