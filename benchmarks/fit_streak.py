@@ -15,8 +15,10 @@ import argparse
 import io
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import date
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +86,7 @@ def plan(number: int, seed: int) -> tuple[RecordingSpec, np.random.Generator]:
         duty=float(rng.choice([1.0, 1.0, 0.8])),
         scintillation=float(rng.uniform(0.05, 0.3)),
         stars=float(rng.uniform(200, 1200)),
+        meteor_snr=(3.0, 300.0),
         # Some meteors are slow and last for seconds.
         meteor_seconds=(0.1, 1.5) if number % 3 else (0.8, 6.0),
     )
@@ -244,6 +247,7 @@ def main() -> int:
     parser.add_argument("--recordings", type=int, default=180)
     parser.add_argument("--first", type=int, default=0, help="number of the first recording")
     parser.add_argument("--seed", type=int, default=20240812)
+    parser.add_argument("--jobs", type=int, default=2, help="processes that simulate and search")
     parser.add_argument("--hidden", type=int, default=8)
     parser.add_argument("--penalty", type=float, default=1e-3)
     parser.add_argument("--rows", type=Path, help="keep the candidates here (.npz), or take them from there")
@@ -316,10 +320,12 @@ def make_rows(args: argparse.Namespace) -> list[Row]:
     """Simulate and search, and keep the candidates."""
     rows: list[Row] = []
     begin = time.perf_counter()
-    for number in range(args.first, args.first + args.recordings):
-        rows.extend(recording_rows(number, args.seed))
-        if number % 20 == 0:
-            print(f"{number}: {len(rows)} candidates, {time.perf_counter() - begin:.0f} s", flush=True)
+    numbers = range(args.first, args.first + args.recordings)
+    with ProcessPoolExecutor(args.jobs) as pool:
+        for number, part in zip(numbers, pool.map(recording_rows, numbers, repeat(args.seed)), strict=True):
+            rows.extend(part)
+            if number % 20 == 0:
+                print(f"{number}: {len(rows)} candidates, {time.perf_counter() - begin:.0f} s", flush=True)
     if args.rows:
         np.savez(
             args.rows, features=np.stack([r.features for r in rows]), label=np.array([r.label for r in rows]),

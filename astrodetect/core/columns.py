@@ -82,6 +82,7 @@ TRACK_COLUMNS: tuple[Column, ...] = (
     Column("x", "float64", "pix", "centroid"),
     Column("y", "float64", "pix", "centroid, downward"),
     Column("flux", "float64", "adu", "sum above background"),
+    Column("snr", "float64", "", "signal-to-noise in the aperture along the path of this frame"),
     Column("background", "float64", "adu", "background level at this place, per pixel"),
     Column("n_saturated", "int64", "", "saturated pixels"),
 )

@@ -14,12 +14,19 @@ from astrodetect.core.detections import ROW, Detections
 from astrodetect.core.geometry import clip_box
 from astrodetect.methods.features import Shape, beside, blob, feature_vector, track_numbers
 from astrodetect.methods.look import Look
-from astrodetect.methods.measure import Point, measure_track, trail_width
+from astrodetect.methods.measure import Point, measure_track, refined_line, trail_width
 from astrodetect.methods.probability import ClassModel
+from astrodetect.methods.spots import Spots, contrast, find_path, measure_spots
 from astrodetect.methods.streaks import Line, find_lines, follow
 
 #: Objects that are looked for in one patch.
 _PER_PATCH = 2
+#: Windows of fewer frames are looked at in their maximum alone.
+_LEAST_FRAMES = 4
+#: Evidence that a path in the frames needs more than one in the maximum: there are more to choose from.
+_TRIALS = 10.0
+#: Pixels that an object must have moved between its first and last frame.
+_LEAST_WAY = 2.0
 #: FWHM (px) that is assumed of what has no path.
 _WIDTH = 3.0
 
@@ -110,33 +117,86 @@ def find_candidates(
     """
     z = look.z.copy()
     found: list[Candidate] = []
+    in_frames = window.frames is not None and window.n_frames >= _LEAST_FRAMES
     for (top, left), score in zip(corners_yx.tolist(), scores, strict=True):
         rows, columns = clip_box(top, size[0], z.shape[0])[0], clip_box(left, size[1], z.shape[1])[0]
         if rows.stop <= rows.start or columns.stop <= columns.start:
             continue
-        moving = 0
-        for _ in range(_PER_PATCH):
-            candidate = _moving(window, look, z, rows, columns, float(score), search)
+        piece = Piece(window, look, z, rows, columns, float(score), search)
+        spots = _unexplained(piece, found) if in_frames else None
+        moving: list[Candidate] = []
+        while len(moving) < _PER_PATCH:
+            candidate = None if spots is None else _tracked(piece, spots)
+            candidate = candidate or _moving(piece)
             if candidate is None:
                 break
-            moving += 1
-            found.append(candidate)
+            moving.append(candidate)
+        found.extend(moving)
         if not moving:
-            still = _standing(window, look, z, rows, columns, float(score), search)
-            if still is not None:
+            still = _standing(piece)
+            if still is not None and not _explained(still, found):
                 found.append(still)
     return found
 
 
-def _moving(
-    window: Window,
-    look: Look,
-    z: NDArray[np.float32],
-    rows: slice,
-    columns: slice,
-    score: float,
-    search: Search,
-) -> Candidate | None:
+@dataclass(frozen=True)
+class Piece:
+    """A patch and what is known of it; `z` loses the pixels of what was found."""
+
+    window: Window
+    look: Look
+    z: NDArray[np.float32]
+    rows: slice
+    columns: slice
+    score: float
+    search: Search
+
+
+def _unexplained(piece: Piece, found: Sequence[Candidate]) -> Spots:
+    """Give the spots of a patch that belong to nothing found before."""
+    spots = measure_spots(piece.window, piece.rows, piece.columns)
+    for candidate in found:
+        _forget(spots, candidate)
+    return spots
+
+
+def _forget(spots: Spots, candidate: Candidate) -> None:
+    if candidate.line is not None:
+        points = candidate.points
+        radius = 1.5 * candidate.shape.width + 2 + 0.6 * candidate.line.speed
+        spots.take_out(
+            [p.frame for p in points], [p.x for p in points], [p.y for p in points], min(radius, 30.0)
+        )
+
+
+def _explained(still: Candidate, found: Sequence[Candidate]) -> bool:
+    """Tell whether what stands lies on the track of what moves: a star that it passed, a part of it."""
+    x, y = still.points[0].x, still.points[0].y
+    return any(
+        np.hypot(point.x - x, point.y - y) < candidate.shape.width + 4 + 0.5 * candidate.line.speed
+        for candidate in found
+        if candidate.line is not None
+        for point in candidate.points
+    )
+
+
+def _tracked(piece: Piece, spots: Spots) -> Candidate | None:
+    """Find what moves in the single frames."""
+    line = find_path(spots, piece.search.evidence + _TRIALS)
+    if line is None:
+        return None
+    candidate = _candidate(piece, line, contrast(spots, line))
+    if candidate is None:
+        y, x, _ = line.at_frame(frames := np.arange(piece.window.n_frames))
+        spots.take_out(frames.tolist(), x.tolist(), y.tolist(), 4.0)
+    else:
+        _forget(spots, candidate)
+    return candidate
+
+
+def _moving(piece: Piece) -> Candidate | None:
+    """Find what moved in the maximum image."""
+    window, look, z, rows, columns = piece.window, piece.look, piece.z, piece.rows, piece.columns
     lines = find_lines(
         z[rows, columns], look.argmax[rows, columns], (rows.start, columns.start), window.n_frames
     )
@@ -146,17 +206,24 @@ def _moving(
     line = max(followed, key=lambda item: item.evidence)
     # Correlated pixels are fewer witnesses than they seem.
     line = replace(line, evidence=line.evidence / look.correlation)
-    if line.evidence < search.evidence or line.length < 2:
+    if line.evidence < piece.search.evidence or line.length < 2:
         return None
+    return _candidate(piece, line, beside(line, z, look.argmax, trail_width(line, look.image)))
+
+
+def _candidate(piece: Piece, line: Line, clear: float) -> Candidate | None:
+    """Measure what was found, and take its pixels out."""
+    look, search = piece.look, piece.search
     width = trail_width(line, look.image)
-    area, common = blob(z[rows, columns], look.argmax[rows, columns], search.significant)
-    contrast = beside(line, z, look.argmax, width)
-    points = measure_track(window, line, width, edge_snr=search.edge_snr, edge_fraction=search.edge_fraction)
-    _take_out(z, look.argmax, line, width)
-    if len(points) < 2:
+    part = piece.rows, piece.columns
+    area, common = blob(piece.z[part], look.argmax[part], search.significant)
+    line, points = _measured(piece.window, line, width, search)
+    _take_out(piece.z, look.argmax, line, width)
+    if len(points) < 2 or _way(points) < _LEAST_WAY:
         return None
-    shape = Shape(line.evidence, contrast, width, area, common)
-    return Candidate(tuple(points), shape, _track_box(points, width, window.shape), score, line)
+    shape = Shape(line.evidence, clear, width, area, common)
+    box = _track_box(points, width, piece.window.shape)
+    return Candidate(tuple(points), shape, box, piece.score, line)
 
 
 def _take_out(z: NDArray[np.float32], argmax: NDArray[Any], line: Line, width: float) -> None:
@@ -196,18 +263,33 @@ def clipped_box(
     )
 
 
-def _standing(
-    window: Window,
-    look: Look,
-    z: NDArray[np.float32],
-    rows: slice,
-    columns: slice,
-    score: float,
-    search: Search,
-) -> Candidate | None:
+def _measured(window: Window, line: Line, width: float, search: Search) -> tuple[Line, list[Point]]:
+    """Measure a path, and again where it is then known better: the ends of a fast one are far out."""
+    edges = {"edge_snr": search.edge_snr, "edge_fraction": search.edge_fraction}
+    points = measure_track(window, line, width, **edges)
+    for _ in range(2):
+        better = refined_line(line, points)
+        again = measure_track(window, better, width, **edges)
+        if _signal(again) <= 1.02 * _signal(points):
+            break
+        line, points = better, again
+    return line, points
+
+
+def _signal(points: Sequence[Point]) -> float:
+    return sum(min(point.snr, 20.0) for point in points)
+
+
+def _way(points: Sequence[Point]) -> float:
+    return float(np.hypot(points[-1].x - points[0].x, points[-1].y - points[0].y))
+
+
+def _standing(piece: Piece) -> Candidate | None:
     """Describe what stands in a patch: the bright pixels joined to its brightest."""
     from scipy.ndimage import label
 
+    window, look, z, rows, columns = piece.window, piece.look, piece.z, piece.rows, piece.columns
+    search, score = piece.search, piece.score
     part, when = z[rows, columns], look.argmax[rows, columns]
     peak = np.unravel_index(int(np.argmax(part)), part.shape)
     if part[peak] < search.significant:
@@ -275,6 +357,7 @@ def to_detections(candidates: Sequence[Candidate], window: Window, model: ClassM
             "x": [point.x for _, point in tracks],
             "y": [point.y for _, point in tracks],
             "flux": [point.flux for _, point in tracks],
+            "snr": [point.snr for _, point in tracks],
             "background": [point.background for _, point in tracks],
             "n_saturated": [point.n_saturated for _, point in tracks],
         },

@@ -13,6 +13,10 @@ from astrodetect.core.detections import ROW, Detections
 from astrodetect.methods.features import Shape, feature_vector, track_numbers
 from astrodetect.methods.probability import ClassModel
 
+#: Below this speed (px per frame) a gap may be longer by this factor.
+_SLOW, _GLINTS = 2.5, 6.0
+#: Signal-to-noise with which a track begins and ends, as a fraction of its highest.
+EDGE_FRACTION = 0.1
 #: Columns that the streak classifier adds, from which a joined track is judged again.
 SHAPE_COLUMNS = Shape._fields
 
@@ -104,8 +108,8 @@ def same_object(a: Piece, b: Piece, rules: Rules, frame_rate: float) -> bool:
         inside = (b.frame >= a.frame[0]) & (b.frame <= a.frame[-1])
         return bool(np.median(np.hypot(b.x - x, b.y - y)[inside]) <= allowed)
     gap = int(b.frame[0] - a.frame[-1])
-    # What is slow is given more time: its place is known better.
-    longest = max(3.0, rules.gap * frame_rate * (2.0 if speed < 1.5 else 1.0))
+    # What is slow is given more time: its place is known better, and satellites glint every few seconds.
+    longest = max(3.0, rules.gap * frame_rate * (_GLINTS if speed < _SLOW else 1.0))
     if gap > longest:
         return False
     return _continues(a, b, gap, allowed)
@@ -160,7 +164,7 @@ def groups(pieces: Sequence[Piece], rules: Rules, frame_rate: float) -> list[lis
             i = parent[i]
         return i
 
-    reach = max(4.0, 2 * rules.gap * frame_rate) + 1
+    reach = max(4.0, _GLINTS * rules.gap * frame_rate) + 1
     order = sorted(range(len(pieces)), key=lambda i: int(pieces[i].frame[0]))
     moving = [i for i in order if pieces[i].moving]
     standing = [i for i in order if not pieces[i].moving]
@@ -283,7 +287,15 @@ def _joined(tracks: Sequence[Mapping[str, Any]], strength: Sequence[float]) -> d
     joined = {name: np.concatenate([track[name] for _, track in known]) for name in names}
     # Of one frame the first is kept, and the pieces come by falling strength.
     _, first = np.unique(joined["frame"], return_index=True)
-    return {name: values[first] for name, values in joined.items()}
+    return _without_faint_ends({name: values[first] for name, values in joined.items()})
+
+
+def _without_faint_ends(track: dict[str, Any]) -> dict[str, Any]:
+    """Cut ends that are faint beside the whole track: the piece they came from did not know its peak."""
+    if "snr" not in track or len(track["frame"]) < 3:
+        return track
+    seen = np.flatnonzero(track["snr"] >= EDGE_FRACTION * float(np.max(track["snr"])))
+    return {name: values[seen[0] : seen[-1] + 1] for name, values in track.items()}
 
 
 def _from_track(row: dict[str, Any], track: Mapping[str, Any]) -> None:

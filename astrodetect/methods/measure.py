@@ -138,6 +138,43 @@ def measure_track(
     return _trimmed(points, edge_snr, edge_fraction)
 
 
+def refined_line(line: Line, points: Sequence[Point]) -> Line:
+    """Fit a path again to where an object was measured.
+
+    Parameters
+    ----------
+    line : Line
+        Where it was looked for.
+    points : sequence of Point
+        Where it was.
+
+    Returns
+    -------
+    Line
+        Straight, at the mean speed of the points, from the first to the last of them; `line` itself if
+        they are too few, or hardly move.
+    """
+    if len(points) < 3:
+        return line
+    t = np.array([point.frame for point in points], dtype=np.float64)
+    weight = np.clip(np.array([point.snr for point in points]), 0.5, 10)
+    middle = float(np.average(t, weights=weight))
+    moved = t - middle
+    square = float(np.sum(weight * moved * moved))
+    means, slopes = [], []
+    for values in ([point.y for point in points], [point.x for point in points]):
+        mean = float(np.average(values, weights=weight))
+        means.append(mean)
+        slopes.append(float(np.sum(weight * moved * (np.array(values) - mean))) / max(square, 1e-9))
+    speed = float(np.hypot(*slopes))
+    if speed < 0.1:
+        return line
+    direction = slopes[0] / speed, slopes[1] / speed
+    first, last = (moved[0] - 0.5) * speed, (moved[-1] + 0.5) * speed
+    origin = means[0], means[1]
+    return Line(origin, direction, (0.0,), (middle, 1.0 / speed), float(first), float(last), line.evidence)
+
+
 def _gain(snr: float, edge_snr: float) -> float:
     """Give what a frame says for the object being there: signal-to-noise over the least that counts."""
     return min(snr, 2.5 * edge_snr) - edge_snr
@@ -154,7 +191,9 @@ def _carried_on(
     added: list[Point] = []
     while total > best - 2.5 * edge_snr and still < _GLOW and 0 <= frame + step < window.n_frames:
         frame += step
-        near = (end.y, end.x) if still or (added and end.snr > 4 * edge_snr) else None
+        # Only behind a bright object a glow stays where it was.
+        glows = step > 0 and (still or (added and end.snr > 4 * edge_snr))
+        near = (end.y, end.x) if glows else None
         point = _measure(window, line, frame, width, near=near)
         if point is None:
             break

@@ -1,0 +1,113 @@
+"""Motion is found in the single frames, where the maximum does not show it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from astrodetect.core.data import Recording, Stream, Window
+from astrodetect.methods.measure import measure_track, refined_line
+from astrodetect.methods.reduction import reduce_window
+from astrodetect.methods.spots import contrast, find_path, measure_spots
+
+PIECE = slice(0, 64), slice(0, 64)
+
+
+def window_of(frames):
+    stream = Stream(frames.shape[1:], frames.dtype, len(frames), 30.0, 0.0, saturation=4095.0)
+    planes = reduce_window(frames, planes=("max", "argmax", "background", "image"))
+    return Window(Recording("spots"), stream, 0, np.arange(len(frames)) / 30, frames, planes)
+
+
+def noise(seed=0, n_frames=60, shape=(64, 64)):
+    return np.random.default_rng(seed).normal(300, 10, (n_frames, *shape))
+
+
+def add_spot(frames, first, last, start_yx, velocity_yx, snr):
+    """Add a spot whose signal-to-noise in an aperture of 2 FWHM diameter is `snr` (noise of 10)."""
+    rows, columns = np.indices(frames.shape[1:])
+    for frame in range(first, last + 1):
+        y, x = np.add(start_yx, np.multiply(velocity_yx, frame - first))
+        profile = np.exp(-((rows - y) ** 2 + (columns - x) ** 2) / (2 * 0.95**2))
+        frames[frame] += profile * snr * 10 * np.sqrt(np.pi * 2.24**2) / (0.94 * profile.sum())
+    return frames
+
+
+def finished(frames):
+    return frames.clip(0, 4095).round().astype(np.uint16)
+
+
+def search(frames, least=25.0):
+    window = window_of(finished(frames))
+    spots = measure_spots(window, *PIECE)
+    return window, spots, find_path(spots, least)
+
+
+@pytest.mark.parametrize(("velocity", "last"), [((1.0, -0.5), 34), ((-3.0, 2.0), 29), ((6.0, 5.0), 26)])
+def test_a_faint_motion_is_found_with_its_speed(velocity, last):
+    start = (50, 10) if velocity[0] < 0 else (10, 35) if velocity[1] < 0 else (10, 10)
+    _, spots, line = search(add_spot(noise(1), 20, last, start, velocity, 6.0))
+    assert line is not None
+    assert line.speed == pytest.approx(np.hypot(*velocity), rel=0.12)
+    assert abs(line.time(line.first) - 20) <= 2
+    assert abs(line.time(line.last) - last) <= 2
+    assert contrast(spots, line) > 0.5
+
+
+def test_noise_alone_gives_nothing():
+    found = [search(noise(seed))[2] for seed in range(40)]
+    assert sum(line is not None for line in found) == 0
+
+
+def test_what_twinkles_and_what_stands_does_not_move():
+    rng = np.random.default_rng(2)
+    frames = noise(3)
+    rows, columns = np.indices((64, 64))
+    for y, x in rng.uniform(5, 58, (12, 2)):
+        star = 400 * np.exp(-((rows - y) ** 2 + (columns - x) ** 2) / 2)
+        frames += star * rng.normal(1, 0.25, (60, 1, 1))
+    frames[::7, 30, 30] += 500  # a pixel that flickers
+    assert search(frames)[2] is None
+
+
+def test_light_that_comes_and_goes_hides_nothing():
+    frames = add_spot(noise(4), 10, 25, (20, 10), (1.5, 2.5), 8.0)
+    frames[40:44] += 900
+    _, _, line = search(frames)
+    assert line is not None
+    assert line.speed == pytest.approx(np.hypot(1.5, 2.5), rel=0.1)
+
+
+def test_noise_that_repeats_is_no_evidence():
+    frames = noise(5)
+    for index in range(1, len(frames)):  # as codecs that predict a frame from the last
+        frames[index] = 300 + 0.9 * (frames[index - 1] - 300) + 0.44 * (frames[index] - 300)
+    window = window_of(finished(frames))
+    spots = measure_spots(window, *PIECE)
+    assert spots.independence < 0.2
+    assert find_path(spots, 25.0) is None
+
+
+def test_the_second_object_is_found_when_the_first_is_taken_out():
+    frames = add_spot(noise(6), 10, 25, (20, 5), (0.5, 3.0), 15.0)
+    frames = add_spot(frames, 30, 45, (55, 40), (-2.0, 0.0), 9.0)
+    window, spots, first = search(frames)
+    points = measure_track(window, first, 2.2)
+    spots.take_out([p.frame for p in points], [p.x for p in points], [p.y for p in points], 6.0)
+    second = find_path(spots, 25.0)
+    speeds = sorted(line.speed for line in (first, second))
+    assert speeds == pytest.approx([2.0, np.hypot(0.5, 3.0)], rel=0.1)
+
+
+def test_masked_pixels_say_nothing():
+    frames = add_spot(noise(7), 20, 32, (12, 12), (2.0, 3.0), 10.0)
+    window = replace(window_of(finished(frames)), mask=np.ones((64, 64), bool))
+    assert find_path(measure_spots(window, *PIECE), 25.0) is None
+
+
+def test_a_path_is_fitted_again_to_what_was_measured():
+    frames = add_spot(noise(8), 10, 40, (5, 5), (1.5, 1.5), 12.0)
+    window, _, line = search(frames)
+    slower = replace(line, when=(line.when[0], line.when[1] * 1.15))
+    better = refined_line(slower, measure_track(window, slower, 2.2))
+    assert abs(better.speed - line.speed) < abs(slower.speed - line.speed)
