@@ -13,11 +13,14 @@ Exit status 1 if anything is lost, doubled or unreadable.
 from __future__ import annotations
 
 import argparse
+import array
+import fcntl
 import os
 import random
 import signal
 import sys
 import tempfile
+import termios
 import time
 from collections import Counter
 from contextlib import suppress
@@ -74,6 +77,13 @@ def start(archive: Path, out: Path, jobs: int) -> tuple[int, Any]:
     return pid, os.fdopen(read, "rb")
 
 
+def waiting_lines(pipe: Any) -> int:
+    """Give about how many ids wait in a pipe."""
+    held = array.array("i", [0])
+    fcntl.ioctl(pipe, termios.FIONREAD, held)
+    return held[0] // 20
+
+
 def children(pid: int) -> list[int]:
     """Give the processes that a process has started."""
     try:
@@ -82,15 +92,22 @@ def children(pid: int) -> list[int]:
         return []
 
 
-def kill_at_random(pid: int, rng: random.Random, told: Counter[str]) -> bool:
-    """Wait a while and kill; False if the run came to its end before."""
-    delay = rng.uniform(0, 0.4) if rng.random() < 0.3 else rng.uniform(0.4, 2.5)
-    end = time.monotonic() + delay
+def kill_at_random(pid: int, pipe: Any, rng: random.Random, told: Counter[str]) -> bool:
+    """Wait a while and kill; False if the run came to its end before.
+
+    The while is some time, or some time after some recordings were finished: one or the other alone
+    would leave out the beginning, or much of the rest on a slow machine.
+    """
+    number = 0 if rng.random() < 0.4 else rng.randint(1, 12)
+    delay = rng.uniform(0, 1.5) if number == 0 else rng.uniform(0, 0.15)
+    end = time.monotonic() + (delay if number == 0 else 60)
     while time.monotonic() < end:
         if os.waitpid(pid, os.WNOHANG)[0]:
             told["came to the end"] += 1
             return False
-        time.sleep(0.002)
+        time.sleep(0.001)
+        if number and waiting_lines(pipe) >= number:
+            number, end = 0, time.monotonic() + delay
     workers = children(pid)
     victim = rng.choice(("run and workers", "run alone", *(["a worker"] * bool(workers))))
     told[victim] += 1
@@ -162,7 +179,7 @@ class Torment:
         """Run once; True if it came to its end."""
         pid, told = start(self.archive, self.out, jobs)
         if kill:
-            killed = kill_at_random(pid, self.rng, self.told)
+            killed = kill_at_random(pid, told, self.rng, self.told)
         else:
             killed = os.waitpid(pid, 0)[1] != 0
         self.finished |= {int(line) for line in told.read().split(b"\n")[:-1]}

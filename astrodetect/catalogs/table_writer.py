@@ -55,7 +55,7 @@ def pack(values: Any, rows: int, *, shuffle: bool = True) -> bytes:
 
 
 class TableWriter:
-    """Writes one table and its index.
+    """Writes one table, and its index if it has more than one chunk.
 
     Parameters
     ----------
@@ -72,8 +72,10 @@ class TableWriter:
     def __init__(self, file: Any, table: str, columns: Mapping[str, Column], n_rows: int) -> None:
         self._columns = columns
         self._chunk = max(1, min(n_rows, CHUNK_ROWS))
-        group, index = file.require_group(table), file.require_group(f"index/{table}")
-        index.attrs["chunk_rows"] = self._chunk
+        group, index = file.require_group(table), None
+        if n_rows > self._chunk:  # of one chunk nothing can be skipped
+            index = file.require_group(f"index/{table}")
+            index.attrs["chunk_rows"] = self._chunk
         self._writers: dict[str, _Numbers | _Text] = {
             name: (_Text if column.dtype == "str" else _Numbers)(group, index, column, n_rows, self._chunk)
             for name, column in columns.items()
@@ -155,6 +157,8 @@ class _Numbers:
 
     def close(self) -> None:
         self._dataset.attrs["digest"] = self._digest.hexdigest()
+        if self._index is None:
+            return
         kind = "float64" if self._dataset.dtype.kind == "f" else "int64"
         kind = "uint64" if self._dataset.dtype.kind == "u" else kind
         self._index.create_dataset(self._name, data=np.array(self._extremes, kind).reshape(-1, 2))
@@ -170,14 +174,14 @@ class _Text:
 
     def __init__(self, group: Any, index: Any, column: Column, n_rows: int, chunk: int) -> None:
         self._dataset = _create(group, column, n_rows, chunk)
-        self._index = index.create_group(column.name)
+        self._index = None if index is None else index.create_group(column.name)
         self._chunk = chunk
         self._digest = hashlib.blake2b(digest_size=16)
         self._number: dict[str, int] = {}
         self._encoded: list[bytes] = []
         self._codes: list[Any] = []
-        self._few = True
-        self._heap = _Heap(self._index) if n_rows >= SHARED_ROWS else None
+        self._few = index is not None
+        self._heap = _Heap(self._index) if self._few and n_rows >= SHARED_ROWS else None
 
     def write(self, start: int, values: Any) -> None:
         codes = self._encode(values) if self._few else None
@@ -208,7 +212,7 @@ class _Text:
 
     def close(self) -> None:
         self._dataset.attrs["digest"] = self._digest.hexdigest()
-        if not self._few:
+        if not self._few or self._index is None:
             return
         codes = np.concatenate(self._codes) if self._codes else np.zeros(0, np.uint16)
         kind = np.uint8 if len(self._number) <= 256 else np.uint16

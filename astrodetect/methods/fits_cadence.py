@@ -76,7 +76,8 @@ def measure_cadence(times: ArrayLike) -> Cadence:
     n_repeated = int(np.count_nonzero(steps <= 0))
     coarse = n_repeated > _COARSE * len(steps)
     # the mean of ordinary steps: stamps that are rounded would leave the median alone a little off
-    rate = float(1 / np.mean(moving[(moving > step / 2) & (moving <= _GAP * step)]))
+    ordinary = moving[(moving > step / 2) & (moving <= _GAP * step)]
+    rate = float(1 / np.mean(ordinary)) if len(ordinary) else 1 / step
     if coarse:
         ticks = np.flatnonzero(steps > 0)
         whole = steps[ticks[1:]]
