@@ -21,7 +21,7 @@ from astrodetect.core.hooks import HookCaller
 from astrodetect.core.results import RecordingBlock
 
 #: Seconds between two looks at what changes, and how finely waiting is cut.
-INTERVAL, _SLICE = 1.0, 0.1
+INTERVAL, _SLICE = 0.5, 0.1
 #: A catalog is put together after so many seconds, or so many times the seconds that it took last.
 ASSEMBLE, _ASSEMBLE_FACTOR = 300.0, 50.0
 #: Seconds for which files must not have changed, if nothing else is asked for.

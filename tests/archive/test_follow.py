@@ -15,6 +15,7 @@ from test_discovery_at_scale import SOURCES, fill
 from astrodetect import Catalog
 from astrodetect.archive import follow
 from astrodetect.archive.tree import Tree
+from astrodetect.cli import _status as astrodetect
 
 TESTS = Path(__file__).parent.parent
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), str(TESTS / "archive")])}
@@ -198,3 +199,23 @@ def test_the_catalog_is_put_together_on_the_way(tmp_path, monkeypatch):
     watch.tick = tick
     assert len(list(watch.run(HookCaller(load=False)))) == 2
     assert whole[-1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["absent", "--follow"], "absent: no such folder; --follow watches folders"),
+        (["toy.toml", "--follow"], "toy.toml: no such folder"),
+        (["night", "--follow", "--dry-run"], "--follow excludes --dry-run"),
+        (["night", "--heartbeat", "x"], "--heartbeat needs --follow"),
+        (["night", "--retry-failed", "--skip-failed"], "exclude each other"),
+        (["night", "--shard", "3/2"], "--shard 3/2: expected i/n"),
+    ],
+)
+def test_wrong_usage_is_told(tmp_path, monkeypatch, capsys, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    Path("toy.toml").write_text(toys.PIPELINE)
+    toys.write_dots(Path("night/a.dots"), "-")
+    assert astrodetect(["run", "--pipeline", "toy.toml", "--out", "n.h5", *arguments]) == 2
+    assert message in capsys.readouterr().err
+    assert sorted(os.listdir()) == ["night", "toy.toml"]
