@@ -162,11 +162,12 @@ def refined_line(line: Line, points: Sequence[Point]) -> Line:
     moved = t - middle
     square = float(np.sum(weight * moved * moved))
     means, slopes = [], []
-    for values in ([point.y for point in points], [point.x for point in points]):
+    positions = np.array([[point.y, point.x] for point in points])
+    for values in positions.T:
         mean = float(np.average(values, weights=weight))
         means.append(mean)
-        slopes.append(float(np.sum(weight * moved * (np.array(values) - mean))) / max(square, 1e-9))
-    speed = float(np.hypot(*slopes))
+        slopes.append(float(np.sum(weight * moved * (values - mean))) / max(square, 1e-9))
+    speed = float(np.hypot(slopes[0], slopes[1]))
     if speed < 0.1:
         return line
     direction = slopes[0] / speed, slopes[1] / speed
