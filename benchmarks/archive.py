@@ -1,6 +1,6 @@
 """Runs over archives: scaling over processes, overhead, many small recordings, memory.
 
-    python benchmarks/archive.py [scaling] [overhead] [tiny] [--repeats 3]
+    python benchmarks/archive.py [scaling] [overhead] [tiny] [--repeats 3] [--copies 6]
 
 * scaling: whole runs of one and of two worker processes, against one process held to one core.
 * overhead: a job with journal and catalog against a bare loop over the same recordings.
@@ -94,10 +94,10 @@ def run(root: Path, out: Path, *options: str, cores: list[int] | None = None) ->
     return perf_counter() - start
 
 
-def scaling(folder: Path, repeats: int) -> None:
+def scaling(folder: Path, repeats: int, copies: int) -> None:
     """One process on one core, one on all, two on all."""
     root = folder / "archive"
-    write_archive(root, 8)
+    write_archive(root, copies)
     core = sorted(os.sched_getaffinity(0))[0]
     times: dict[str, list[float]] = {"one on one core": [], "one": [], "two": []}
     for _ in range(repeats):
@@ -178,12 +178,13 @@ def main() -> None:
     )
     parser.add_argument("parts", nargs="*", choices=["scaling", "overhead", "tiny", []], default=[])
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--copies", type=int, default=6, help="four recordings each, for scaling")
     given = parser.parse_args()
     parts = given.parts or ["scaling", "overhead", "tiny"]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if "scaling" in parts:
-            scaling(folder, given.repeats)
+            scaling(folder, given.repeats, given.copies)
         if "overhead" in parts:
             overhead(folder, given.repeats)
         if "tiny" in parts:

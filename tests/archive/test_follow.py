@@ -61,13 +61,13 @@ def test_what_is_there_comes_at_once_what_is_young_when_it_is_quiet(tmp_path):
 
 def test_a_folder_is_given_once_when_its_last_file_has_come(tmp_path):
     fill(tmp_path, ["2023/E1/a.dots"])
-    watch = Clocked(tmp_path, settle=0.4)
-    watch.complete(0.8)
+    watch = Clocked(tmp_path, settle=1.0)
+    watch.complete(1.5)
     (tmp_path / "2023/E2").mkdir()
     for number in range(5):
         assert watch.complete(0.15) == []
         fill(tmp_path, [f"2023/E2/frames/{number}.dots", "2023/E2/log.txt"])
-    assert watch.complete(0.8) == [("2023/E2", 6)]
+    assert watch.complete(1.5) == [("2023/E2", 6)]
 
 
 def test_files_that_keep_coming_to_one_folder_do_not_hold_each_other_back(tmp_path):
@@ -83,15 +83,15 @@ def test_files_that_keep_coming_to_one_folder_do_not_hold_each_other_back(tmp_pa
 
 
 def test_a_file_that_grows_slowly_waits_and_one_that_changes_comes_again(tmp_path):
-    watch = Clocked(tmp_path, settle=0.4)
+    watch = Clocked(tmp_path, settle=1.0)
     assert watch.complete(0.1) == []
     for _ in range(6):
         with (tmp_path / "v.dots").open("a") as file:
             file.write("- ")
         assert watch.complete(0.15) == []
-    assert watch.complete(0.7) == [("v.dots", 1)]
+    assert watch.complete(1.5) == [("v.dots", 1)]
     (tmp_path / "v.dots").write_text("other")
-    assert watch.complete(0.8) == [("v.dots", 1)]
+    assert watch.complete(1.5) == [("v.dots", 1)]
 
 
 def test_a_new_file_in_an_old_folder_is_found(tmp_path):
