@@ -59,7 +59,7 @@ def main() -> None:
                 str(path),
                 "--quiet",
             ]
-            seconds, memory = measured([*command, "--out", str(Path(name) / "night.h5")])
+            seconds, _, memory = measured([*command, "--out", str(Path(name) / "night.h5")])
         first = first or memory
         print(f"{n_frames:8d}{seconds:9.1f}{memory:10.0f}{memory / first:8.3f}")
 

@@ -12,10 +12,13 @@ AVX-512 code switched off.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 from timing import Row, measured, print_rows, row
@@ -110,12 +113,16 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--case", choices=CASES, action="append")
     parser.add_argument("--narrow", action="store_true")
+    parser.add_argument("--json", help="write the rows to this file")
     given = parser.parse_args()
     if given.narrow:
         command = [sys.executable, __file__, "--case", "uint16", "--rounds", str(given.rounds)]
+        command += ["--json", given.json] if given.json else []
         raise SystemExit(subprocess.call(command, env={**os.environ, "NPY_DISABLE_CPU_FEATURES": NARROW}))
-    for name in given.case or CASES:
-        print_rows(case_rows(name, given.rounds))
+    rows = [item for name in given.case or CASES for item in case_rows(name, given.rounds)]
+    print_rows(rows)
+    if given.json:
+        Path(given.json).write_text(json.dumps([asdict(item) for item in rows]))
 
 
 if __name__ == "__main__":

@@ -3,33 +3,31 @@
     python benchmarks/video_ingest.py [--frames 150] [--rounds 3] [--shape 960x1280]
 
 Each variant reads the whole file, every frame to 8-bit grey in memory that is used again. Variants take
-turns (round-robin); the medians of the rounds are compared. The last column compares CPU time with one
-thread: what counts where all cores are busy. Needs OpenCV (extra ``dev``).
+turns (round-robin); the medians of the rounds are compared. The second ratio compares CPU time: what
+counts where all cores are busy. Needs OpenCV (extra ``dev``).
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
-import statistics
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import av
 import cv2
 import numpy as np
+from timing import Row, measured, print_rows, row
 
 from astrodetect.core.windows import opened
 from astrodetect.plugins.sources.video import Video
 
-#: Name, container, codec, pixel format, options.
+#: Name, container, codec, pixel format, options, largest ratio wanted.
 FORMATS = (
-    ("MJPEG AVI", "avi", "mjpeg", "yuvj420p", {"qmin": "5", "qmax": "5"}),
-    ("raw grey AVI", "avi", "rawvideo", "gray", {}),
-    ("FFV1 AVI", "avi", "ffv1", "gray", {"level": "3", "slices": "4"}),
-    ("H.264 MP4", "mp4", "libx264", "yuv420p", {"preset": "fast", "crf": "20"}),
+    ("MJPEG AVI", "avi", "mjpeg", "yuvj420p", {"qmin": "5", "qmax": "5"}, 1 / 2.6),
+    ("raw grey AVI", "avi", "rawvideo", "gray", {}, 1 / 10),
+    ("FFV1 AVI", "avi", "ffv1", "gray", {"level": "3", "slices": "4"}, 1 / 1.15),
+    ("H.264 MP4", "mp4", "libx264", "yuv420p", {"preset": "fast", "crf": "20"}, 1 / 1.15),
 )
 
 
@@ -59,42 +57,53 @@ def write(
         container.mux(stream.encode())
 
 
-def with_opencv(path: Path) -> int:
+def with_opencv(path: Path, frames: int) -> None:
     """Read as most programs do."""
     capture = cv2.VideoCapture(str(path))
     count = 0
     while True:
         good, frame = capture.read()
         if not good:
-            return count
+            break
         cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY)
         count += 1
+    if count != frames:
+        raise SystemExit(f"OpenCV read {count} frames of {frames}")
 
 
-def with_source(path: Path, threads: int, ring: np.ndarray) -> int:
+def with_source(path: Path, threads: int, ring: np.ndarray, frames: int) -> None:
     """Read through the source, straight into the slots of a ring."""
     source = Video(threads=threads)
     (recording,) = Video.find(path)
     with opened(source, recording):
-        return sum(1 for _ in source.frames_into(itertools.cycle(ring)))
+        count = sum(1 for _ in source.frames_into(itertools.cycle(ring)))
+    if count != frames:
+        raise SystemExit(f"the source read {count} frames of {frames}")
 
 
-def measure(
-    variants: dict[str, Callable[[], int]], rounds: int, frames: int
-) -> tuple[dict[str, float], dict[str, float]]:
-    """Give the medians of frames/s and of CPU milliseconds per frame of each variant, taking turns."""
-    wall: dict[str, list[float]] = {name: [] for name in variants}
-    cpu: dict[str, list[float]] = {name: [] for name in variants}
-    for _ in range(rounds):
-        for name, run in variants.items():
-            begin, spent = time.perf_counter(), time.process_time()
-            count = run()
-            wall[name].append(frames / (time.perf_counter() - begin))
-            cpu[name].append(1000 * (time.process_time() - spent) / frames)
-            if count != frames:
-                raise SystemExit(f"{name}: {count} frames read of {frames}")
-    median = statistics.median
-    return {name: median(taken) for name, taken in wall.items()}, {name: median(c) for name, c in cpu.items()}
+def rows_of(frames: int, rounds: int, shape: tuple[int, int] = (960, 1280)) -> list[Row]:
+    """Measure all formats."""
+    pictures = night_frames(shape, frames)
+    ring = np.ones((16, *shape), np.uint8)
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for title, suffix, codec, pixel_format, options, goal in FORMATS:
+            path = Path(folder) / f"{codec}.{suffix}"
+            write(path, codec, pixel_format, options, pictures)
+            taken = measured(
+                {
+                    "opencv": lambda path=path: with_opencv(path, frames),
+                    "one": lambda path=path: with_source(path, 1, ring, frames),
+                    "two": lambda path=path: with_source(path, 2, ring, frames),
+                },
+                rounds,
+            )
+            size = f"{path.stat().st_size / frames / 1000:.0f} kB per frame"
+            for label in ("one", "two"):
+                note = f"{frames / taken[label].wall:.0f} frames/s, {size}"
+                wanted = goal if label == "two" else None
+                rows.append(row(f"{title}: {label} threads", taken, label, "opencv", goal=wanted, note=note))
+    return rows
 
 
 def main() -> None:
@@ -107,28 +116,7 @@ def main() -> None:
     parser.add_argument("--shape", default="960x1280")
     given = parser.parse_args()
     height, width = (int(part) for part in given.shape.split("x"))
-    frames = night_frames((height, width), given.frames)
-    ring = np.ones((16, height, width), np.uint8)
-    print(f"{given.frames} frames of {width}x{height}, medians of {given.rounds} rounds\n")
-    columns = ("kB/frame", "OpenCV", "1 thread", "ratio", "2 threads", "ratio", "CPU ratio")
-    print(f"{'format':14}" + "".join(f"{name:>10}" for name in columns) + "   (frames/s)")
-    with tempfile.TemporaryDirectory() as folder:
-        for title, suffix, codec, pixel_format, options in FORMATS:
-            path = Path(folder) / f"{codec}.{suffix}"
-            write(path, codec, pixel_format, options, frames)
-            rates, cpu = measure(
-                {
-                    "opencv": lambda path=path: with_opencv(path),
-                    "one": lambda path=path: with_source(path, 1, ring),
-                    "two": lambda path=path: with_source(path, 2, ring),
-                },
-                given.rounds,
-                given.frames,
-            )
-            base, one, two = rates["opencv"], rates["one"], rates["two"]
-            size = path.stat().st_size / given.frames / 1000
-            cells = f"{base:10.0f}{one:10.0f}{one / base:10.2f}{two:10.0f}{two / base:10.2f}"
-            print(f"{title:14}{size:10.0f}{cells}{cpu['opencv'] / cpu['one']:10.2f}")
+    print_rows(rows_of(given.frames, given.rounds, (height, width)))
 
 
 if __name__ == "__main__":

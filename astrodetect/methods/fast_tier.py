@@ -66,8 +66,11 @@ def compiled(frames: np.ndarray[Any, Any], tier: Tier = "auto") -> ModuleType | 
 
 
 def _on_disk() -> bool:
-    folder = Path(__file__).parent / "__pycache__"
-    return next(folder.glob("fast_reduction.reduce_range-*.nbi"), None) is not None
+    """Tell whether machine code of this version lies beside the modules."""
+    folder = Path(__file__).parent
+    written = (folder / "fast_reduction.py").stat().st_mtime
+    kept = (folder / "__pycache__").glob("fast_reduction.reduce_range-*.nbi")
+    return any(path.stat().st_mtime >= written for path in kept)
 
 
 def _load(name: str, odd: int) -> ModuleType:
