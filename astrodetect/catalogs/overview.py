@@ -17,8 +17,7 @@ _SHOWN = (
     "x_start", "y_start", "x_end", "y_end", "speed", "snr",
 )  # fmt: skip
 _RECORDING = (
-    "recording_id", "path", "time_start", "time_end", "n_frames", "n_windows", "n_candidates", "status",
-    "message",
+    "time_start", "time_end", "n_frames", "n_windows", "n_candidates",
 )  # fmt: skip
 
 
@@ -57,6 +56,9 @@ def overview(
         List only the first so many detections.
     """
     recordings = catalog.read_columns(_RECORDING, "recordings")
+    for name in ("status", "message"):
+        codes, texts = catalog.coded(name, "recordings")
+        recordings[name] = texts[codes] if len(texts) else texts
     found = _Found(catalog)
     yield from _heading(catalog, recordings)
     yield from _labels(found)
@@ -71,7 +73,7 @@ def overview(
         yield _nothing(accepted, label)
     if not found.count(True, None):
         yield from _why_nothing(catalog, found, recordings)
-    yield from _troubles(recordings, all_recordings)
+    yield from _troubles(catalog, recordings, all_recordings)
 
 
 class _Found:
@@ -105,7 +107,7 @@ def failures(catalog: Catalog) -> Iterator[str]:
 def _heading(catalog: Catalog, recordings: dict[str, Any]) -> Iterator[str]:
     counts = Counter(recordings["status"].tolist())
     states = ", ".join(f"{counts[status]} {printable(status)}" for status in sorted(counts))
-    yield f"{printable(str(catalog.path))}: {_count(len(recordings['path']), 'recording')}" + (
+    yield f"{printable(str(catalog.path))}: {_count(len(recordings['status']), 'recording')}" + (
         f" ({states})" if states else ""
     )
     if catalog.unfinished:
@@ -134,9 +136,11 @@ def _labels(found: _Found) -> Iterator[str]:
 
 def detection_lines(catalog: Catalog, rows: Any, *, with_reason: bool) -> Iterator[str]:
     """Give a table of some rows of ``/detections`` as lines, `with_reason` also what became of each."""
-    ids, paths = catalog.read_columns(["recording_id", "path"], "recordings").values()
     detections = catalog.read_columns(_SHOWN, rows=rows)
-    path_of = dict(zip(ids.tolist(), paths, strict=True))
+    ids = catalog.read_columns(["recording_id"], "recordings")["recording_id"]
+    owners = np.flatnonzero(np.isin(ids, detections["recording_id"]))
+    paths = catalog.read_columns(["path"], "recordings", owners)["path"]
+    path_of = dict(zip(ids[owners].tolist(), paths, strict=True))
     head = ["time (UTC)", "label", "prob", "frames", "x,y start", "x,y end", "px/frame", "snr"]
     lines = []
     for i in range(len(rows)):
@@ -187,7 +191,7 @@ def _why_nothing(catalog: Catalog, found: _Found, recordings: dict[str, Any]) ->
         )
         return
     windows, candidates = (int(np.maximum(recordings[n], 0).sum()) for n in ("n_windows", "n_candidates"))
-    if not len(recordings["path"]):
+    if not len(recordings["status"]):
         yield "Why: no recording has been looked at."
     elif windows == 0:
         yield "Why: no window could be examined; see the recordings below."
@@ -200,15 +204,16 @@ def _by_count(item: tuple[str, int]) -> tuple[int, str]:
     return -item[1], item[0]
 
 
-def _troubles(recordings: dict[str, Any], all_recordings: bool) -> Iterator[str]:
+def _troubles(catalog: Catalog, recordings: dict[str, Any], all_recordings: bool) -> Iterator[str]:
     states, messages = recordings["status"], recordings["message"]
     shown = [i for i, status in enumerate(states) if status != "done" or (all_recordings and messages[i])]
     if shown:
         yield ""
         yield "Recordings with trouble:" if not all_recordings else "Recordings with trouble or warnings:"
-    for i in shown:
+    paths = catalog.read_columns(["path"], "recordings", np.array(shown, dtype=np.int64))["path"]
+    for i, path in zip(shown, paths, strict=True):
         what = printable(messages[i]) or "no message"
-        yield f"  {printable(states[i])}: {printable(recordings['path'][i])}: {what}"
+        yield f"  {printable(states[i])}: {printable(path)}: {what}"
     warned = sum(bool(message) for status, message in zip(states, messages, strict=True) if status == "done")
     if warned and not all_recordings:
         yield ""

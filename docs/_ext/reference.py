@@ -75,12 +75,14 @@ def _toml(value: Any) -> str:
 def tables() -> Iterator[str]:
     """Describe the tables of a pipeline file that belong to no plugin."""
     from astrodetect.core import tables as core
+    from astrodetect.core.limits import Limits
 
     named = (
         ("[window]", core.WindowSettings),
         ("[accept]", core.AcceptSettings),
         ("[station.CODE]", core.StationSettings),
         ("[catalog]", core.CatalogSettings),
+        ("[limits]", Limits),
     )
     for name, cls in named:
         yield from (f"### `{name}`", "")

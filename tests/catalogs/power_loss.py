@@ -36,55 +36,57 @@ class Disk:
 
     def watch(self, patch: pytest.MonkeyPatch) -> None:
         """Stand between Python and the system."""
-        disk = self
-        real_open, fsync, replace = io.open, os.fsync, os.replace
-        unlink, mkdir, rmdir = os.unlink, os.mkdir, os.rmdir
+        opening = self._opening(io.open)
+        patch.setattr(io, "open", opening)
+        patch.setattr(builtins, "open", opening)
+        patch.setattr(os, "fsync", self._syncing(os.fsync))
+        patch.setattr(os, "replace", self._renaming(os.replace))
+        patch.setattr(os, "unlink", self._naming(os.unlink, None))
+        patch.setattr(os, "rmdir", self._naming(os.rmdir, None))
+        patch.setattr(os, "mkdir", self._naming(os.mkdir, "folder"))
 
-        def open_(file: Any, mode: str = "r", *args: Any, **kwargs: Any) -> Any:
-            new = not isinstance(file, int) and disk._inside(file) and not os.path.exists(file)
-            opened = real_open(file, mode, *args, **kwargs)
-            if isinstance(file, int) or not disk._inside(file) or not set(mode) & set("wax+"):
+    def _opening(self, real: Any) -> Any:
+        def opening(file: Any, mode: str = "r", *args: Any, **kwargs: Any) -> Any:
+            ours = not isinstance(file, int) and self._inside(file)
+            new = ours and not os.path.exists(file)
+            opened = real(file, mode, *args, **kwargs)
+            if not ours or not set(mode) & set("wax+"):
                 return opened
             inode = os.fstat(opened.fileno()).st_ino
             if new:
-                disk.note("name", Path(file).parent, Path(file).name, inode)
+                self.note("name", Path(file).parent, Path(file).name, inode)
             if "w" in mode:
-                disk.note("truncate", inode, 0)
-            return Watched(disk, opened, inode)
+                self.note("truncate", inode, 0)
+            return Watched(self, opened, inode)
 
+        return opening
+
+    def _syncing(self, real: Any) -> Any:
         def sync(descriptor: int) -> None:
-            fsync(descriptor)
-            status = os.fstat(descriptor)
+            real(descriptor)
             place = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
-            disk.note("sync folder", place) if place.is_dir() else disk.note("sync", status.st_ino)
+            folder = place.is_dir()
+            self.note(*(("sync folder", place) if folder else ("sync", os.fstat(descriptor).st_ino)))
 
-        def removed(path: Any, **_: Any) -> None:
-            unlink(path)
-            if disk._inside(path):
-                disk.note("name", Path(path).parent, Path(path).name, None)
+        return sync
 
+    def _renaming(self, real: Any) -> Any:
         def renamed(source: Any, target: Any, **_: Any) -> None:
             inode = os.stat(source).st_ino
-            replace(source, target)
-            if disk._inside(target):
-                disk.note("name", Path(target).parent, Path(target).name, inode)
-                disk.note("name", Path(source).parent, Path(source).name, None)
+            real(source, target)
+            if self._inside(target):
+                self.note("name", Path(target).parent, Path(target).name, inode)
+                self.note("name", Path(source).parent, Path(source).name, None)
 
-        def made(path: Any, *args: Any, **kwargs: Any) -> None:
-            mkdir(path, *args, **kwargs)
-            if disk._inside(path):
-                disk.note("name", Path(path).parent, Path(path).name, "folder")
+        return renamed
 
-        def unmade(path: Any, **_: Any) -> None:
-            rmdir(path)
-            if disk._inside(path):
-                disk.note("name", Path(path).parent, Path(path).name, None)
+    def _naming(self, real: Any, held: Any) -> Any:
+        def changed(path: Any, *args: Any, **kwargs: Any) -> None:
+            real(path, *args, **kwargs)
+            if self._inside(path):
+                self.note("name", Path(path).parent, Path(path).name, held)
 
-        patch.setattr(io, "open", open_)
-        patch.setattr(builtins, "open", open_)
-        stand_ins = {"fsync": sync, "unlink": removed, "replace": renamed, "mkdir": made, "rmdir": unmade}
-        for name, stand_in in stand_ins.items():
-            patch.setattr(os, name, stand_in)
+        return changed
 
     def after_power_cut(self, n_events: int, rng: random.Random, target: Path) -> None:
         """Write to `target` what may be there if the power fails after so many events."""

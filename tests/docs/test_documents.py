@@ -4,6 +4,7 @@ import ast
 import re
 import shlex
 import tomllib
+from itertools import takewhile
 
 import click
 import pytest
@@ -32,7 +33,7 @@ def commands():
 @pytest.mark.parametrize(("page", "line"), sorted(set(commands())), ids=lambda value: value.replace("/", ":"))
 def test_a_command_in_the_documentation_exists(page, line):
     command, context = cli, click.Context(cli, info_name="astrodetect")
-    words = shlex.split(line.split(">")[0])[1:]
+    words = list(takewhile(lambda word: word != ">", shlex.split(line)))[1:]
     while isinstance(command, click.Group) and words and not words[0].startswith("-"):
         found = command.get_command(context, words[0])
         assert found is not None or command.invoke_without_command, f"{page}: {line}: no command {words[0]}"
