@@ -104,9 +104,9 @@ def test_a_lost_scheduler_stops_with_status_3_and_keeps_what_is_finished(importa
     scheduler = launch("scheduler", "--port", "0")
     worker = launch("worker", "--nthreads", "1", "--death-timeout", "20")
     try:
-        while not Path("scheduler.json").exists():
+        while not (told := Path("scheduler.json")).exists() or not told.read_text().endswith("}"):
             time.sleep(0.1)
-        address = json.loads(Path("scheduler.json").read_text())["address"]
+        address = json.loads(told.read_text())["address"]
 
         def kill():
             while sum(f.stat().st_size for f in Path("night.h5.parts").glob("*.journal")) < 30_000:
