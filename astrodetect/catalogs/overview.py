@@ -11,7 +11,9 @@ import numpy as np
 
 from astrodetect.catalogs.pipelines import pipeline_name
 from astrodetect.catalogs.reader import Catalog
+from astrodetect.core.printing import printable
 
+__all__ = ["csv_lines", "detection_lines", "iso", "overview", "printable"]
 _SHOWN = (
     "time_start", "recording_id", "label", "probability", "accepted", "reason", "frame_start", "frame_end",
     "x_start", "y_start", "x_end", "y_end", "speed", "snr",
@@ -19,17 +21,6 @@ _SHOWN = (
 _RECORDING = (
     "time_start", "time_end", "n_frames", "n_windows", "n_candidates",
 )  # fmt: skip
-
-
-def printable(text: str) -> str:
-    r"""Give text that a terminal only shows: control characters become escapes.
-
-    Examples
-    --------
-    >>> printable("a\x1b[31m\nb")
-    'a\\x1b[31m\\nb'
-    """
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def overview(

@@ -71,15 +71,16 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _status(arguments: list[str] | None) -> int:
     from astrodetect.core.errors import AstrodetectError, StoppedError
+    from astrodetect.core.printing import printable_lines
 
     try:
         result: Any = cli.main(arguments, prog_name="astrodetect", standalone_mode=False)
         return result if isinstance(result, int) else 0
     except StoppedError as error:
-        click.echo(f"stopped: {error}", err=True)
+        click.echo(f"stopped: {printable_lines(str(error))}", err=True)
         return 3
     except AstrodetectError as error:
-        click.echo(f"error: {error}", err=True)
+        click.echo(f"error: {printable_lines(str(error))}", err=True)
         return 2
     except click.exceptions.Exit as error:
         return error.exit_code

@@ -102,8 +102,8 @@ def tiled_bomb() -> bytes:
     data = zeros(gzip_packer(), 1 << 30)
     table = header(
         XTENSION="'BINTABLE'", BITPIX=8, NAXIS=2, NAXIS1=8, NAXIS2=1, PCOUNT=len(data), GCOUNT=1, TFIELDS=1,
-        TTYPE1="'COMPRESSED_DATA'", TFORM1=f"'1PB({len(data)})'", ZIMAGE="T", ZCMPTYPE="'GZIP_1  '", ZBITPIX=8,
-        ZNAXIS=2, ZNAXIS1=64, ZNAXIS2=64, ZTILE1=64, ZTILE2=64,
+        TTYPE1="'COMPRESSED_DATA'", TFORM1=f"'1PB({len(data)})'", ZIMAGE="T", ZCMPTYPE="'GZIP_1  '",
+        ZBITPIX=8, ZNAXIS=2, ZNAXIS1=64, ZNAXIS2=64, ZTILE1=64, ZTILE2=64,
     )  # fmt: skip
     body = struct.pack(">II", len(data), 0) + data
     primary = header(SIMPLE="T", BITPIX=8, NAXIS=0, EXTEND="T")
@@ -257,3 +257,18 @@ def test_a_black_image_that_packs_well_is_read(tmp_path: Path) -> None:
     fits.PrimaryHDU(data).writeto(path)
     assert path.stat().st_size * 200 < data.size
     assert read_as_a_run(tmp_path) == (1, 0)
+
+
+def test_names_with_control_characters_do_not_reach_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from astrodetect.cli import main
+
+    name = tmp_path / "a\x1b[2J\x07.h5"
+    name.write_bytes(b"no catalog")
+    with pytest.raises(SystemExit) as stopped:
+        main(["catalog", "show", str(name)])
+    assert stopped.value.code == 2
+    said = capsys.readouterr().err
+    assert "\x1b" not in said
+    assert r"a\x1b[2J\x07.h5" in said
