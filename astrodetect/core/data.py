@@ -204,8 +204,9 @@ def stable_id(*parts: object) -> int:
     return int.from_bytes(digest, "big") >> 1
 
 
-#: Bytes read from the head and the tail of each sampled file.
-_SAMPLE_BYTES = 4096
+#: Bytes read at each of so many places of a sampled file, evenly spaced. Head and tail alone are not
+#: enough: raw video begins with a header and ends with an index that hold sizes only.
+_SAMPLE_BYTES, _SAMPLE_PLACES = 4096, 4
 #: Files of a sequence whose bytes are sampled; of the others name and size count.
 _SAMPLED_FILES = 8
 
@@ -213,8 +214,8 @@ _SAMPLED_FILES = 8
 def fingerprint_files(root: Path | str, files: tuple[str, ...]) -> str:
     """Give a digest of a recording's content that is cheap to take.
 
-    Names and sizes of all files, and head and tail of up to eight of them, evenly spaced: a
-    recording keeps its fingerprint when the archive is copied elsewhere.
+    Names and sizes of all files, and head, tail and two places between of up to eight of them, evenly
+    spaced: a recording keeps its fingerprint when the archive is copied elsewhere.
 
     Parameters
     ----------
@@ -237,10 +238,11 @@ def fingerprint_files(root: Path | str, files: tuple[str, ...]) -> str:
             size = path.stat().st_size
             digest.update(f"{size}\0".encode())
             if number in sampled:
-                with path.open("rb") as stream:
-                    digest.update(stream.read(_SAMPLE_BYTES))
-                    if size > _SAMPLE_BYTES:
-                        stream.seek(max(_SAMPLE_BYTES, size - _SAMPLE_BYTES))
+                last = max(0, size - _SAMPLE_BYTES)
+                places = {last * i // (_SAMPLE_PLACES - 1) for i in range(_SAMPLE_PLACES)}
+                with path.open("rb", buffering=0) as stream:
+                    for place in sorted(places):
+                        stream.seek(place)
                         digest.update(stream.read(_SAMPLE_BYTES))
         except OSError:
             digest.update(b"unreadable\0")
