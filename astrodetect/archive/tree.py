@@ -164,7 +164,9 @@ class Tree:
         )
         self._folders = _Folders(self.root, self.choice)
         # its links are those of the watched tree, so that both follow the same ones
-        self._search = Search(self.root, self.choice, links=self._folders.links)
+        self._search = Search(
+            self.root, self.choice, unlistable=self._folders.unlistable, links=self._folders.links
+        )
         self._in_parts = all(follows_walk(source, self._search) for _, source in self._order)
         self._hot: dict[Part, _Hot] = {}
         self._cold: dict[Part, int] = {}

@@ -46,6 +46,11 @@ def simulate(out: Path, **options: Any) -> None:
     Each recording has one meteor of known path and brightness, but for an eighth of them, which have
     none. All have distractors. settings.txt says with what settings they were made.
     """
+    from astrodetect.core.errors import AstrodetectError
     from astrodetect.simulation.command import run
 
-    run(out, **options)
+    try:
+        run(out, **options)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise AstrodetectError(f"{out}: the simulation cannot be written: {reason}") from error

@@ -146,12 +146,17 @@ def discover(
         if before & {str(folder) for folder in (root, *root.parents)}:
             continue
         search = Search(root, choice, before)
-        for part in _parts(search, order):
-            for recording in find_in(search, part, order, tally):
-                if len(roots) > 1 and recording.recording_id in seen:
-                    continue
-                seen.update([recording.recording_id] if len(roots) > 1 else [])
-                yield recording
+        for recording in _find_under(search, order, tally):
+            if len(roots) > 1 and recording.recording_id in seen:
+                continue
+            seen.update([recording.recording_id] if len(roots) > 1 else [])
+            yield recording
+
+
+def _find_under(search: Search, order: Sequence[tuple[str, Any]], tally: Tally) -> Iterator[Recording]:
+    for part in _parts(search, order):
+        yield from find_in(search, part, order, tally)
+    yield from _denied(search)  # a folder that may not be listed is no part, and may be the last
 
 
 def _parts(search: Search, order: Sequence[tuple[str, Any]]) -> Iterator[Part | None]:
@@ -207,6 +212,11 @@ def find_in(
                 tally.left_out += 1
         for path in _stepwise(source.claims, search):
             claimed.setdefault(str(path), name)
+    yield from _denied(search)
+
+
+def _denied(search: Search) -> Iterator[Recording]:
+    """Give the folders that could not be listed since this was asked before."""
     for folder in sorted(search.unlistable):
         yield make_recording("", search.root, Path(folder), [])
     search.unlistable.clear()

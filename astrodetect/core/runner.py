@@ -123,14 +123,13 @@ class _Run:
                 self._check_stream(stream)
                 preprocessors = self._preprocessors(stream)
                 detector = self.plan.detector
-                stages: list[Stage] = [stage for _, stage in preprocessors]
+                stages: list[Stage] = [detector]
                 if isinstance(detector, ComposedDetector):
                     detector.clock = self.clock
-                    stages += detector.stages
-                else:
-                    stages.append(detector)
-                for stage in [*stages, *self.plan.postprocessors]:
-                    with self.clock.time(self.plan.name_of(stage)):
+                    stages = [*detector.stages]
+                stages += self.plan.postprocessors
+                for name, stage in [*preprocessors, *((self.plan.name_of(s), s) for s in stages)]:
+                    with self.clock.time(name):
                         stage.open(stream, self.device)
                     opened_stages.append(stage)
                 self._windows(source, preprocessors)

@@ -139,7 +139,7 @@ class Summary:
             f"{n} {label} ({self.accepted[label]} accepted)" for label, n in self.labels.most_common()
         )
         lines.append(f"detections: {found or 'none'}")
-        if not sum(self.accepted.values()):
+        if not sum(self.accepted.values()) and (self.n_recordings or not self.skipped):
             lines.append(f"nothing was accepted: {self._why_nothing()}")
         lines += [f"warning: {text} ({n} recordings)" for text, n in self.warnings.most_common(_SHOWN)]
         if self.n_later:

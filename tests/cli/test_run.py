@@ -60,6 +60,20 @@ def test_what_is_done_is_not_done_again(night, capsys):
     assert labels() == ["dot", "dot"]
 
 
+def test_nothing_to_do_is_not_a_run_that_found_nothing(night, capsys):
+    run("night", "--out", "night.h5", "--quiet")
+    assert run("night", "--out", "night.h5") == 0
+    err = capsys.readouterr().err
+    assert "recordings: none; 2 done before" in err
+    assert "nothing was accepted" not in err
+
+
+def test_a_place_that_cannot_be_written_is_one_line(night, capsys):
+    assert astrodetect(["simulate", "night/a.dots/sub", "--recordings", "1"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "night/a.dots/sub: the simulation cannot be written: " in line
+
+
 def test_fresh_starts_over(night, capsys):
     run("night", "--out", "night.h5")
     capsys.readouterr()

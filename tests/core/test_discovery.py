@@ -92,11 +92,22 @@ def test_the_fingerprint_follows_the_content(tree):
     assert {path for path in before if before[path] != after[path]} == {"a.dat"}
 
 
-@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="permissions do not bind this user")
-def test_a_folder_without_permission_is_a_failed_recording(tree):
-    (tree / "c").chmod(0)
+def test_the_fingerprint_sees_beyond_headers_and_indices(tmp_path):
+    for name, pixels in (("a", b"1"), ("b", b"2")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "clip.dat").write_bytes(b"h" * 5000 + pixels * 50_000 + b"i" * 5000)
+    found = list(discover([tmp_path / "a", tmp_path / "b"], {"plain": Plain}))
+    assert len({r.fingerprint for r in found}) == 2, "one would be taken for a copy of the other"
+
+
+@pytest.mark.parametrize("denied", ["b", "c", "c/d"])
+def test_a_folder_without_permission_is_a_failed_recording(tree, denied):
+    (tree / "a.dat").unlink()  # folders that hold only folders are searched one by one
+    (tree / denied).chmod(0)
+    if os.access(tree / denied, os.R_OK):
+        pytest.skip("permissions do not bind this user")
     try:
         found = list(discover([tree], {"plain": Plain}))
     finally:
-        (tree / "c").chmod(0o755)
-    assert ("", "c") in [(r.source, r.path) for r in found]
+        (tree / denied).chmod(0o755)
+    assert ("", denied) in [(r.source, r.path) for r in found]

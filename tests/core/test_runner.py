@@ -58,6 +58,14 @@ def test_detections_are_complete(night):
     assert math.isnan(found["flux"][0])
 
 
+def test_a_stage_put_in_by_the_runner_has_one_name(tmp_path):
+    from PIL import Image
+
+    Image.fromarray(np.full((40, 40), 9, np.uint8)).save(tmp_path / "still.png")
+    (block,) = Pipeline.from_toml("meteor").results(Pipeline.from_toml("meteor").find(tmp_path))
+    assert {"background"} == {name for name in block.summary["seconds"] if "ackground" in name}
+
+
 def test_rejects_are_kept_with_the_reason(night):
     low = toys.PIPELINE.replace('use = "toys:Everything"', 'use = "toys:Everything"\nprobability = 0.4')
     assert set(blocks(night, low)["a/one.dots"].detections["reason"]) == {"below threshold"}

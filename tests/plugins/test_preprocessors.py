@@ -216,3 +216,12 @@ def test_scale_of_reduced_windows_and_of_bad_pixels() -> None:
     scaled = Scale().process(window_of(broken)).frames
     assert scaled is not None
     assert scaled.tolist() == [[[0, 0, 255]]]
+
+
+def test_scale_does_not_wrap_what_is_negative() -> None:
+    frames = np.array([[[-np.inf, -3.0, 5.0]]], np.float32)
+    scaled = Scale().process(window_of(frames)).frames
+    assert scaled is not None
+    assert scaled.tolist() == [[[0, 0, 255]]]
+    reduced = Scale().process(window_of(None, max=np.array([[-3, 5]], np.int16))).planes
+    assert reduced["max"].tolist() == [[0, 255]]

@@ -31,8 +31,8 @@ class Scale(Preprocessor):
 
     gives: ClassVar[tuple[str, ...]] = ()
 
-    #: Type of the scaled frames: ``uint8`` truncates, as the thesis did; ``float32`` keeps the
-    #: fractions and takes four times the memory.
+    #: Type of the scaled frames: ``uint8`` truncates, as the thesis did, and what is negative becomes
+    #: 0; ``float32`` keeps signs and fractions and takes four times the memory.
     to: Literal["uint8", "float32"] = "uint8"
 
     def process(self, window: Window) -> Window:
@@ -43,7 +43,9 @@ class Scale(Preprocessor):
             return replace(_scaled_planes(window, dtype), stream=stream)
         frames = np.empty(window.frames.shape, dtype)
         for frame, out in zip(window.frames, frames, strict=True):
-            np.multiply(np.nan_to_num(frame, nan=0.0, posinf=0.0), factor(frame), out=out, casting="unsafe")
+            by = factor(frame)
+            seen = np.nan_to_num(frame, nan=0.0, posinf=0.0, neginf=0.0)
+            np.multiply(_storable(seen, dtype), by, out=out, casting="unsafe")
         return replace(window, frames=frames, stream=stream)
 
 
@@ -59,12 +61,19 @@ def factor(frame: Array) -> np.float32:
     return np.float32(_TOP / top) if top > 0 else np.float32(1)
 
 
+def _storable(values: Array, dtype: np.dtype[Any]) -> Array:
+    """Give what does not wrap round in `dtype`."""
+    return np.maximum(values, 0) if dtype.kind == "u" and values.dtype.kind != "u" else values
+
+
 def _scaled_planes(window: Window, dtype: np.dtype[Any]) -> Window:
     if "max" not in window.planes:
         return window
     by = factor(window.planes["max"])
     planes = {
-        name: (window.planes[name] * by).astype(dtype if name == "max" else np.float32)
+        name: (_storable(window.planes[name], dtype) * by).astype(dtype)
+        if name == "max"
+        else (window.planes[name] * by).astype(np.float32)
         for name in _VALUES
         if name in window.planes
     }
