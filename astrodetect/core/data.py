@@ -200,8 +200,13 @@ def stable_id(*parts: object) -> int:
     >>> stable_id("a.avi", "00ff") == stable_id("a.avi00", "ff")
     False
     """
-    digest = hashlib.blake2b("\0".join(map(str, parts)).encode(), digest_size=8).digest()
+    digest = hashlib.blake2b(_bytes_of("\0".join(map(str, parts))), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1
+
+
+def _bytes_of(text: str) -> bytes:
+    """Encode a path or other text; names of files need not be UTF-8."""
+    return text.encode("utf-8", "surrogateescape")
 
 
 #: Bytes read at each of so many places of a sampled file, evenly spaced. Head and tail alone are not
@@ -233,7 +238,7 @@ def fingerprint_files(root: Path | str, files: tuple[str, ...]) -> str:
     sampled = {round(i * (len(files) - 1) / max(1, _SAMPLED_FILES - 1)) for i in range(_SAMPLED_FILES)}
     for number, name in enumerate(files):
         path = Path(root) / name
-        digest.update(Path(name).name.encode() + b"\0")
+        digest.update(_bytes_of(Path(name).name) + b"\0")
         try:
             size = path.stat().st_size
             digest.update(f"{size}\0".encode())

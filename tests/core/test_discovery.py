@@ -92,6 +92,18 @@ def test_the_fingerprint_follows_the_content(tree):
     assert {path for path in before if before[path] != after[path]} == {"a.dat"}
 
 
+def test_a_name_that_is_no_text_is_a_recording_as_any_other(tree):
+    name = os.fsdecode(b"\xff.dat")
+    try:
+        (tree / name).write_text("a name in Latin-1")
+    except OSError:
+        pytest.skip("this file system takes no such name")
+    found = {r.path: r for r in discover([tree], {"plain": Plain})}
+    assert len(found) == 5
+    assert len({r.recording_id for r in found.values()}) == 5
+    assert found[name].fingerprint
+
+
 def test_the_fingerprint_sees_beyond_headers_and_indices(tmp_path):
     for name, pixels in (("a", b"1"), ("b", b"2")):
         (tmp_path / name).mkdir()
