@@ -7,6 +7,7 @@ from typing import Any
 
 from astrodetect.core.data import Recording
 from astrodetect.core.hooks import hookimpl
+from astrodetect.core.printing import printable
 from astrodetect.core.results import RecordingBlock
 
 
@@ -37,7 +38,7 @@ class Progress:
     def recording_started(self, recording: Recording, n_frames: int) -> None:
         """Begin the bar over frames anew."""
         self.frames.reset(total=n_frames if n_frames > 0 else None)
-        self.frames.set_description(recording.path[-40:])
+        self.frames.set_description(printable(recording.path)[-40:])
 
     @hookimpl
     def window_done(self, frames_done: int) -> None:
@@ -53,7 +54,7 @@ class Progress:
         self.accepted += accepted
         if accepted or block.status == "failed":
             told = f"{self.accepted} accepted" + (f", {self.failed} failed" if self.failed else "")
-            self.recordings.set_postfix_str(f"{told}, last in {block.path[-30:]}")
+            self.recordings.set_postfix_str(f"{told}, last in {printable(block.path)[-30:]}")
 
     def close(self) -> None:
         """Take the bars away."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from time import perf_counter
@@ -103,22 +103,30 @@ def run(
     if dry_run:
         _foretell(job)
         return
+    if profile_json is not None:
+        _check_writable(profile_json)
     start = perf_counter()
     measured = _work(job, log, quiet, profiled=profile or profile_json is not None)
     if verbose:
         for text in job.summary.tracebacks:
-            click.echo(text, err=True)
+            _say_all(text.split("\n"))
     if not quiet:
-        for line in job.summary.lines(perf_counter() - start):
-            click.echo(line, err=True)
-        click.echo(f"catalog:    {target}", err=True)
+        _say_all([*job.summary.lines(perf_counter() - start), f"catalog:    {target}"])
     if measured is not None:
         _tell(measured, profile, profile_json)
     if job.summary.statuses["failed"]:
         if quiet:
-            for line in job.summary.failure_lines():
-                click.echo(line, err=True)
+            _say_all(job.summary.failure_lines())
         ctx.exit(1)
+
+
+def _check_writable(path: Path) -> None:
+    from astrodetect.core.errors import AstrodetectError
+
+    try:
+        path.open("a").close()
+    except OSError as error:
+        raise AstrodetectError(f"{path}: the profile cannot be written: {error.strerror}") from error
 
 
 def _target(pipeline: Pipeline, out: Path | None) -> Path:
@@ -153,13 +161,20 @@ def _how(
 
 
 def _say(quiet: bool) -> Callable[[str], None]:
-    return (lambda _: None) if quiet else (lambda line: click.echo(line, err=True))
+    return (lambda _: None) if quiet else (lambda line: _say_all([line]))
+
+
+def _say_all(lines: Iterable[str]) -> None:
+    from astrodetect.core.printing import printable
+
+    for line in lines:  # names of files may hold what moves the cursor
+        click.echo(printable(line), err=True)
 
 
 def _foretell(job: Job) -> None:
     from astrodetect.archive.outlook import outlook
 
-    for line in outlook(job, lambda text: click.echo(f"warning: {text}", err=True)):
+    for line in outlook(job, lambda text: _say_all([f"warning: {text}"])):
         click.echo(line)
 
 
@@ -179,7 +194,7 @@ def _work(job: Job, log: Path | None, quiet: bool, profiled: bool) -> Profile | 
     from astrodetect.cli.progress import Progress
     from astrodetect.core.hooks import HookCaller
 
-    hooks = HookCaller(warn=lambda line: click.echo(f"warning: {line}", err=True))
+    hooks = HookCaller(warn=lambda line: _say_all([f"warning: {line}"]))
     with ExitStack() as stack:
         progress = Progress(None, quiet, frames=job.how.jobs == 1)
         stack.callback(progress.close)

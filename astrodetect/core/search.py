@@ -13,6 +13,8 @@ from astrodetect.core.choice import ALL, Choice
 
 #: Folders below a folder with files up to which they may be one recording together.
 SPAN = 16
+#: What reports have in that many bytes at their beginning.
+_REPORT, _HEAD = b'name="generator" content="astrodetect report"', 1024
 
 
 class Listing(NamedTuple):
@@ -160,7 +162,7 @@ class Search:
 
 
 def list_folder(folder: str) -> Listing:
-    """List a folder without hidden names.
+    """List a folder without hidden names and what is neither file nor folder; reports count as empty.
 
     Raises
     ------
@@ -175,13 +177,27 @@ def list_folder(folder: str) -> Listing:
             if entry.name.startswith("."):
                 continue
             try:
-                is_folder = entry.is_dir()
+                is_folder, is_link = entry.is_dir(), entry.is_symlink()
+                is_special = not (is_folder or is_link or entry.is_file())
             except OSError:
-                is_folder = False
+                is_folder = is_link = is_special = False
+            if is_special:  # a pipe or device would keep whoever opens it waiting for ever
+                continue
             (folders if is_folder else files).append(entry.name)
-            if is_folder and entry.is_symlink():
+            if is_folder and is_link:
                 links.add(entry.name)
+    if "index.html" in files and _is_report(os.path.join(folder, "index.html")):
+        return Listing()
     return Listing(tuple(sorted(folders)), tuple(sorted(files)), frozenset(links))
+
+
+def _is_report(page: str) -> bool:
+    """Say whether a page is a report of this program, whose pictures are no recordings."""
+    try:
+        with open(page, "rb") as stream:
+            return _REPORT in stream.read(_HEAD)
+    except OSError:
+        return False
 
 
 def _shows(base: str, path: str) -> bool:

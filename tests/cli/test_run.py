@@ -74,6 +74,21 @@ def test_a_place_that_cannot_be_written_is_one_line(night, capsys):
     assert "night/a.dots/sub: the simulation cannot be written: " in line
 
 
+def test_names_of_files_cannot_move_the_cursor(night, capsys):
+    Path("night/a\nb\x1b[31m.dots").write_bytes(b"\xff\xfe\x00")
+    assert run("night", "--out", "night.h5") == 1
+    err = capsys.readouterr().err
+    assert "failed: a\\nb\\x1b[31m.dots: " in err
+    assert "\x1b" not in err
+
+
+def test_a_profile_that_cannot_be_written_is_told_before_the_work(night, capsys):
+    assert run("night", "--out", "night.h5", "--profile-json", "nowhere/x.json") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "nowhere/x.json: the profile cannot be written: " in line
+    assert not Path("night.h5").exists()
+
+
 def test_fresh_starts_over(night, capsys):
     run("night", "--out", "night.h5")
     capsys.readouterr()

@@ -11,6 +11,7 @@ import pytest
 from astrodetect import Frame, FrameSource, Stream
 from astrodetect.core.discovery import discover, make_recording, walk
 from astrodetect.core.errors import PluginError
+from astrodetect.report.folder import MARK
 
 
 @dataclass
@@ -90,6 +91,19 @@ def test_the_fingerprint_follows_the_content(tree):
     (tree / "a.dat").write_text("other")
     after = {r.path: r.fingerprint for r in discover([tree], {"plain": Plain})}
     assert {path for path in before if before[path] != after[path]} == {"a.dat"}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes here")
+def test_a_pipe_is_no_recording(tree):
+    os.mkfifo(tree / "c" / "pipe.dat")
+    assert len(list(discover([tree], {"plain": Plain}))) == 4
+
+
+def test_pictures_of_a_report_are_no_recordings(tree):
+    (tree / "c" / "index.html").write_text("<p>a page of somebody else")
+    assert len(list(discover([tree], {"plain": Plain}))) == 4
+    (tree / "c" / "index.html").write_text(f"<!doctype html><head>{MARK.format('d')}")
+    assert [r.path for r in discover([tree], {"plain": Plain})] == ["a.dat", "b/first.dat", "b/second.dat"]
 
 
 def test_a_name_that_is_no_text_is_a_recording_as_any_other(tree):
