@@ -143,6 +143,7 @@ class Pipeline:
         stages = [s for s in self.plan.uses.values() if type(s).references is not Stage.references]
         for recording in recordings:
             if stages and recording.files:
+                registry.use_source(self.plan.source_name, self.plan.source)
                 others = [other for stage in stages for other in stage.references(recording)]
                 yield with_references(recording, others)
             else:

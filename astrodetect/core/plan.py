@@ -135,6 +135,7 @@ def read_plan(text: str, name: str, base: Path) -> Plan:
     if reader.problems or plan is None:
         raise ConfigurationError(reader.problems)
     limits.use(plan.limits)  # what reads files asks the process, from discovery on
+    registry.use_source(plan.source_name, plan.source)
     return plan
 
 

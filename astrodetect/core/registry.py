@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, is_dataclass
 from functools import cache
 from importlib import import_module
@@ -202,3 +203,32 @@ def load_sources() -> tuple[dict[str, type[FrameSource]], list[str]]:
         if issubclass(loaded, FrameSource):
             sources[name] = loaded
     return sources, failures
+
+
+_own: tuple[str, FrameSource] | None = None
+
+
+def use_source(name: str, source: FrameSource | None) -> None:
+    """Set the source that this process reads with. A pipeline sets that of its ``[source]`` table."""
+    global _own
+    _own = None if source is None else (name, source)
+
+
+def sources_in_use() -> Mapping[str, type[FrameSource] | FrameSource]:
+    """Give the sources to ask whose a file is: that of the pipeline, or all that can be imported."""
+    return dict([_own]) if _own is not None else load_sources()[0]
+
+
+def make_source(name: str) -> FrameSource:
+    """Give a source to open a recording with; that of the pipeline has its settings.
+
+    Raises
+    ------
+    PluginError
+        There is none of that name.
+    """
+    if _own is not None and _own[0] == name:
+        return copy.copy(_own[1])
+    made: Any = load(name, FrameSource)
+    source: FrameSource = made()
+    return source

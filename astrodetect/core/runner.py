@@ -60,6 +60,7 @@ class Runner:
         """
         start = perf_counter()
         limits.use(self.plan.limits)
+        registry.use_source(self.plan.source_name, self.plan.source)
         if not recording.source:
             return failed_block(
                 recording, f"{recording.location}: the folder cannot be listed; check its permissions"

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from astrodetect import Pipeline
 from astrodetect.core import registry
 from astrodetect.core.data import Recording, Window
 from astrodetect.core.discovery import discover
 from astrodetect.core.errors import AstrodetectError
-from astrodetect.core.stages import FrameSource
 from astrodetect.core.windows import opened
 from astrodetect.plugins.preprocessors.max_minus_median import MaxMinusMedian
 from astrodetect.plugins.preprocessors.noise_pattern import NoisePattern, noise_pattern
@@ -20,6 +20,14 @@ from astrodetect.plugins.preprocessors.noise_pattern import NoisePattern, noise_
 SHAPE = (24, 32)
 PATTERN = np.zeros(SHAPE)
 PATTERN[:, 20] = 50  # a column that flickers in every recording
+PIPELINE = """
+source = { use = "fits", hdu = 2 }
+preprocess = [{ use = "max-minus-median" }, { use = "noise-pattern", recordings = 3 }]
+score = { use = "peak-snr" }
+select = { use = "top-k" }
+extract = { use = "patches" }
+classify = { use = "streak" }
+"""
 STREAK = (slice(5, 6), slice(3, 12))
 
 
@@ -49,12 +57,35 @@ def images(folder: Path, stage: NoisePattern, only: str | None = None) -> dict[s
 
 
 def last_window(recording: Recording, stage: NoisePattern) -> Window:
-    source = registry.load(recording.source, FrameSource)()
+    source = registry.make_source(recording.source)
     with opened(source, recording) as stream:
         stage.open(stream)
         *_, window = [stage.process(MaxMinusMedian().process(window)) for window in source.windows(5, 5)]
         stage.close()
     return window
+
+
+@pytest.fixture(autouse=True)
+def _no_pipeline():
+    registry.use_source("", None)
+
+
+def test_references_are_read_as_the_pipeline_reads(tmp_path: Path) -> None:
+    """Each file has two images with a pattern of its own each: that of the one in use is taken off."""
+    rng = np.random.default_rng(0)
+    for number in range(5):
+        first, second = rng.normal(100, 1, (2, 5, *SHAPE))
+        first[2, :, 4] += 50
+        second[2, :, 20] += 50
+        units = [fits.PrimaryHDU(), *(fits.ImageHDU(a.astype(np.uint16)) for a in (first, second))]
+        fits.HDUList(units).writeto(tmp_path / f"{number}.fits")
+    pipeline = Pipeline(PIPELINE)
+    recordings = list(pipeline.find(tmp_path))
+    image = last_window(recordings[-1], pipeline.plan.preprocessors[1]).planes["image"]
+    assert np.abs(image).max() < 20
+    others = Pipeline.from_toml("meteor").find(tmp_path)
+    assert next(others).path == "0.fits"
+    assert next(pipeline.referenced(recordings[-1:])) == recordings[-1]
 
 
 def test_pattern_goes_and_event_stays(tmp_path: Path) -> None:

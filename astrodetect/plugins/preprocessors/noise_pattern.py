@@ -122,8 +122,7 @@ class NoisePattern(Preprocessor):
         known = self._archive.get((this.root, this.source), [])
         at = bisect_left(known, this.path, key=lambda recording: recording.path)
         if at == len(known) or known[at].path != this.path:  # it is new: others may be, too
-            sources, _ = registry.load_sources()
-            found = sorted(discover([Path(this.root)], sources))
+            found = sorted(discover([Path(this.root)], registry.sources_in_use()))
             known = [recording for recording in found if recording.source == this.source]
             self._archive[this.root, this.source] = known
             at = bisect_left(known, this.path, key=lambda recording: recording.path)
@@ -131,8 +130,8 @@ class NoisePattern(Preprocessor):
 
     def _at_reference(self) -> list[Recording]:
         assert self.reference is not None
-        sources, _ = registry.load_sources()
-        return sorted(discover([self.reference], sources))
+        found = sorted(discover([self.reference], registry.sources_in_use()))
+        return found or sorted(discover([self.reference], registry.load_sources()[0]))
 
     def _first_image(self, recording: Recording, size: int) -> tuple[str, Image] | None:
         """Give camera and first image of a recording; None if it cannot be read. The last few are kept."""
@@ -212,6 +211,6 @@ def images_of(source: FrameSource, size: int) -> Generator[Image, None, None]:
 
 @contextmanager
 def _opened_source(recording: Recording) -> Iterator[FrameSource]:
-    source = registry.load(recording.source, FrameSource)()
+    source = registry.make_source(recording.source)
     with opened(source, recording):
         yield source
