@@ -125,9 +125,8 @@ def compare_size(path: Path) -> None:
     for kind in ("zstd", "snappy"):
         other = path.with_suffix(".parquet")
         pyarrow.parquet.write_table(table, other, compression=kind)
-        print(
-            f"  Parquet ({kind}): {other.stat().st_size / 1e6:.0f} MB, ratio {size / other.stat().st_size:.3f}"
-        )
+        packed = other.stat().st_size
+        print(f"  Parquet ({kind}): {packed / 1e6:.0f} MB, ratio {size / packed:.3f}")
         other.unlink()
 
 

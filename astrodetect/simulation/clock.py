@@ -66,7 +66,7 @@ class Clock(SceneObject):
         dots = draw_text(text, scale)[:, : image.shape[1] - left]
         image[top : top + dots.shape[0], left : left + dots.shape[1]] = dots * np.float32(3600)
 
-    def observe(self, frame: int, conditions: Conditions) -> TrackPoint | None:  # noqa: ARG002
+    def observe(self, frame: int, conditions: Conditions) -> TrackPoint | None:
         """Give the middle of the text."""
         scale, top, left = self._box()
         return TrackPoint(frame, left + 38.0 * scale, top + 2.5 * scale)

@@ -58,7 +58,7 @@ class SceneObject(ABC):
     def render(self, image: FloatImage, frame: int) -> None:
         """Add the light of one exposure (ADU) to `image`, or for an overlay the pixel values."""
 
-    def observe(self, frame: int, conditions: Conditions) -> TrackPoint | None:  # noqa: ARG002
+    def observe(self, frame: int, conditions: Conditions) -> TrackPoint | None:
         """Say where it is in one frame and how bright; None while it is not there."""
         return None
 
@@ -66,6 +66,6 @@ class SceneObject(ABC):
         """Take the brightness from all that was observed; give the points with it."""
         return points
 
-    def magnitude(self, zero_point: float) -> float:  # noqa: ARG002
+    def magnitude(self, zero_point: float) -> float:
         """Give the magnitude at its brightest, NaN for what is no source."""
         return float("nan")

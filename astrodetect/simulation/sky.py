@@ -53,7 +53,7 @@ class Glow(SceneObject):
         elif factor > 0.0:
             image += self.light * np.float32(factor)
 
-    def observe(self, frame: int, conditions: Conditions) -> TrackPoint | None:  # noqa: ARG002
+    def observe(self, frame: int, conditions: Conditions) -> TrackPoint | None:
         """Give the centre while there is light."""
         if not self.label or self.factor(frame) <= 0.0:
             return None
@@ -147,7 +147,7 @@ class Clouds(SceneObject):
         shape = (image.shape[0], image.shape[1])
         image += np.float32(self.glow) * (np.float32(1) - self.passed(shape, frame))
 
-    def observe(self, frame: int, conditions: Conditions) -> TrackPoint | None:  # noqa: ARG002
+    def observe(self, frame: int, conditions: Conditions) -> TrackPoint | None:
         """Say that it is there."""
         return TrackPoint(frame, math.nan, math.nan)
 

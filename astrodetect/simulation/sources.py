@@ -143,7 +143,7 @@ class CosmicRay(SceneObject):
             rows, columns = self.pixels.astype(int).T
             image[rows, columns] += self.values.astype(np.float32)
 
-    def observe(self, frame: int, conditions: Conditions) -> TrackPoint | None:  # noqa: ARG002
+    def observe(self, frame: int, conditions: Conditions) -> TrackPoint | None:
         """Give the centre of the charge."""
         if frame != self.frame:
             return None

@@ -52,7 +52,7 @@ class FlatField(Preprocessor):
         default_factory=dict, init=False, repr=False, compare=False
     )
 
-    def open(self, stream: Stream, device: str = "cpu") -> None:  # noqa: ARG002
+    def open(self, stream: Stream, device: str = "cpu") -> None:
         """Read the files.
 
         Raises

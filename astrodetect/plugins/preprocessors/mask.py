@@ -37,7 +37,7 @@ class Mask(Preprocessor):
 
     _mask: NDArray[np.bool_] | None = field(default=None, init=False, repr=False, compare=False)
 
-    def open(self, stream: Stream, device: str = "cpu") -> None:  # noqa: ARG002
+    def open(self, stream: Stream, device: str = "cpu") -> None:
         """Read the file.
 
         Raises

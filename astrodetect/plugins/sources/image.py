@@ -80,7 +80,7 @@ class Image(FrameSource):
             for name in pictures:
                 yield make_recording("image", root, folder / name, [folder / name])
 
-    def open(self, recording: Recording, device: str = "cpu") -> Stream:  # noqa: ARG002
+    def open(self, recording: Recording, device: str = "cpu") -> Stream:
         """Read the picture.
 
         Raises

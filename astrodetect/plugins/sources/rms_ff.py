@@ -67,7 +67,7 @@ class RmsFF(FrameSource):
                     path = folder / name
                     yield make_recording("rms-ff", root, path, [path])
 
-    def open(self, recording: Recording, device: str = "cpu") -> Stream:  # noqa: ARG002
+    def open(self, recording: Recording, device: str = "cpu") -> Stream:
         """Read the file.
 
         Raises
@@ -139,7 +139,7 @@ class RmsFF(FrameSource):
             data = np.where(ff.argmax == index, ff.max, ff.mean)
             yield Frame(data, index, float(times[index]))
 
-    def windows(self, size: int, step: int) -> Iterator[Window]:  # noqa: ARG002
+    def windows(self, size: int, step: int) -> Iterator[Window]:
         """Give the one window that the file is, whatever `size` and `step`."""
         ff, times = self._opened()
         image = np.subtract(ff.max, ff.mean, dtype=np.float32)

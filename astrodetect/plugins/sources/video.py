@@ -83,7 +83,7 @@ class Video(FrameSource):
             if root.is_file() or not by_product:
                 yield recording
 
-    def open(self, recording: Recording, device: str = "cpu") -> Stream:  # noqa: ARG002
+    def open(self, recording: Recording, device: str = "cpu") -> Stream:
         """Look at the container and at the first frame.
 
         Raises
