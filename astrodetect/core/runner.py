@@ -144,6 +144,9 @@ class _Run:
 
     def _check_stream(self, stream: Stream) -> None:
         rate = stream.frame_rate
+        if math.isnan(rate) and stream.n_frames != 1 and self.plan.window.size is None:
+            size, _ = self.plan.window.frames(rate)
+            self.messages.append(f"the frame rate is unknown: windows of {size} frames are taken")
         if math.isfinite(rate) and not PLAUSIBLE_RATE[0] <= rate <= PLAUSIBLE_RATE[1]:
             self.messages.append(
                 f"the frame rate {rate:g} Hz is implausible; speeds and durations are not to be trusted"
@@ -261,7 +264,10 @@ class _Run:
 
     def block(self, seconds: float) -> RecordingBlock:
         times = np.concatenate(self.times) if self.times else np.empty(0)
-        row = _row(self.recording, self.stream, times, self.messages)
+        # "; " stands between warnings, so it must not stand in one
+        failed = self.status == "failed"
+        messages = self.messages if failed else [text.replace("; ", ", ") for text in self.messages]
+        row = _row(self.recording, self.stream, times, messages)
         row |= {
             "n_frames": self.n_frames,
             "n_windows": self.n_windows,

@@ -66,6 +66,25 @@ def test_a_stage_put_in_by_the_runner_has_one_name(tmp_path):
     assert {"background"} == {name for name in block.summary["seconds"] if "ackground" in name}
 
 
+def test_an_unknown_frame_rate_is_told_and_warnings_stay_whole(tmp_path):
+    from astropy.io import fits
+
+    fits.writeto(tmp_path / "cube.fits", np.zeros((5, 40, 40), np.uint16), fits.Header({"TELESCOP": "A"}))
+    pipeline = Pipeline.from_toml("meteor")
+    (block,) = pipeline.results(pipeline.find(tmp_path))
+    told = block.recording["message"].split("; ")
+    assert "the frame rate is unknown: windows of 63 frames are taken" in told
+
+    for number, second in enumerate((1, 0, 2)):
+        header = fits.Header({"DATE-OBS": f"2024-01-01T00:00:0{second}.000"})
+        folder = tmp_path / "night"
+        folder.mkdir(exist_ok=True)
+        fits.writeto(folder / f"{number}.fits", np.full((40, 40), number, np.uint16), header)
+    (block,) = pipeline.results(pipeline.find(tmp_path / "night"))
+    (told,) = [text for text in block.recording["message"].split("; ") if "backwards" in text]
+    assert told.endswith(", frames are taken by DATE-OBS")
+
+
 def test_rejects_are_kept_with_the_reason(night):
     low = toys.PIPELINE.replace('use = "toys:Everything"', 'use = "toys:Everything"\nprobability = 0.4')
     assert set(blocks(night, low)["a/one.dots"].detections["reason"]) == {"below threshold"}
