@@ -28,8 +28,9 @@ from astrodetect.core.data import Recording, Stream, Window
 from astrodetect.core.detections import Detections
 from astrodetect.core.tables import WindowSettings
 from astrodetect.methods import link
-from astrodetect.methods.candidates import Search, find_candidates, numbers_of, to_detections
+from astrodetect.methods.candidates import Search, find_candidates
 from astrodetect.methods.features import NAMES, feature_vector
+from astrodetect.methods.labels import numbers_of, to_detections
 from astrodetect.methods.look import look_at
 from astrodetect.methods.probability import ClassModel, calibrated, fit_model
 from astrodetect.methods.reduction import reduce_window
@@ -296,6 +297,10 @@ VARIED = {
 }  # fmt: skip
 
 
+#: Logarithm of the signal-to-noise from which real cameras bloom.
+BRIGHT = 1.6
+
+
 def varied(features: Any, labels: Any, seed: int, copies: int = 1) -> tuple[Any, Any]:
     """Give candidates as other cameras might see them.
 
@@ -312,6 +317,10 @@ def varied(features: Any, labels: Any, seed: int, copies: int = 1) -> tuple[Any,
         wider = np.abs(rng.normal(0, 0.22, len(part)))
         part[:, index["width"]] += wider
         part[:, index["elongation"]] = np.maximum(part[:, index["elongation"]] - wider, 0.05)
+        # What saturates and blooms wanders about its path.
+        bright = part[:, index["snr"]] > BRIGHT
+        for name, spread in (("jitter", 0.5), ("bend", 0.15)):
+            part[bright, index[name]] += np.abs(rng.normal(0, spread, int(bright.sum())))
         parts.append(part)
     return np.concatenate(parts), np.tile(labels, copies + 1)
 

@@ -77,6 +77,8 @@ class Dots(FrameSource):
         for index, word in enumerate(self.words):
             if word == "!":
                 raise TruncatedError(f"{self.recording.path}: decoded {index} of {len(self.words)} frames")
+            if word == "boom":
+                raise RuntimeError("the disk went away")
             if word == "crash":
                 import os
 

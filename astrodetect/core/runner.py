@@ -75,6 +75,8 @@ class Runner:
             run.fail(f"{run.clock.current}: {type(error).__name__}: {text}", traceback.format_exc())
         if has_changed(recording):
             run.status = "changed"
+        if run.status == "failed":
+            run.keep_what_was_found()
         block = run.block(perf_counter() - start)
         self.hooks.call("recording_done", recording=recording, block=block)
         return block
@@ -113,6 +115,15 @@ class _Run:
         self.status = "failed"
         self.messages.append(message)
         self.details = details
+
+    def keep_what_was_found(self) -> None:
+        """After a failure: what the windows before it gave, not joined by postprocessors."""
+        if self.stream is None or not self.parts:
+            return
+        try:
+            self.detections = self._complete(Detections.concatenate(self.parts), self.stream)
+        except (ValueError, KeyError) as error:  # what broke the recording may have broken these
+            self.messages.append(f"what was found before is lost: {error}")
 
     def go(self, source: FrameSource) -> None:
         opened_stages: list[Stage] = []
@@ -217,7 +228,6 @@ class _Run:
 
     def _finish(self, source: FrameSource, stream: Stream) -> None:
         found = Detections.concatenate(self.parts)
-        self.parts = []
         self.clock.count("found in windows", len(found))
         for stage in self.plan.postprocessors:
             with self.clock.time(self.plan.name_of(stage)):

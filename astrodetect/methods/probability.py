@@ -24,6 +24,8 @@ from astrodetect.methods.features import NAMES
 BUILT_IN = "streak-v1.json"
 #: Logarithm of the frames below which nothing is called a meteor.
 _TWO_FRAMES = 0.4
+#: Least peak signal-to-noise times the root of the number of frames of a meteor.
+_TOGETHER = 11.0
 
 
 @dataclass(frozen=True)
@@ -75,12 +77,20 @@ class ClassModel:
     def decide(self, features: NDArray[np.float64]) -> tuple[str, float]:
         """Give the most probable class of one candidate, and its probability."""
         chances = self.probabilities(features[None])[0]
-        if "meteor" in self.classes and features[self.names.index("frames")] < _TWO_FRAMES:
-            # Two points lie on a line whatever they are: that is no ground to call it a meteor.
+        if "meteor" in self.classes and not self._evident(features):
             chances[self.classes.index("meteor")] = 0
             chances /= chances.sum()
         best = int(np.argmax(chances))
         return self.classes[best], float(chances[best])
+
+    def _evident(self, features: NDArray[np.float64]) -> bool:
+        """Tell whether there is enough to call something a meteor at all.
+
+        Two points lie on a line whatever they are, and among the pieces of what flutters through a
+        night, or of its noise, some are straight: a few frames must be bright ones.
+        """
+        frames, snr = features[self.names.index("frames")], features[self.names.index("snr")]
+        return bool(frames > _TWO_FRAMES and 10 ** (snr + frames / 2) > _TOGETHER)
 
     def to_json(self) -> str:
         """Give the model as text."""

@@ -105,6 +105,15 @@ def test_a_stage_that_raises_costs_that_recording_only(night):
     assert results["b.dots"].status == "done"
 
 
+def test_what_was_found_before_a_failure_is_kept(tmp_path):
+    toys.write_dots(tmp_path / "r.dots", "- 5,6 - - - - - - - - - - - - - - - boom")
+    block = blocks(tmp_path)["r.dots"]
+    assert block.status == "failed"
+    assert "the disk went away" in block.recording["message"]
+    assert block.detections["frame_start"].tolist() == [1]
+    assert block.recording["n_detections"] == 1
+
+
 def test_postprocessors_see_the_whole_recording(tmp_path):
     toys.write_dots(tmp_path / "r.dots", "- - - - - - - - 5,5 -  - - -")
     assert len(blocks(tmp_path)["r.dots"].detections) == 2  # in both windows

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from freeture_fixture import freeture_date, header_of, write_avi, write_event, write_image, write_positions
+from freeture_fixture import freeture_date, header_of, write_avi, write_event, write_image
 
 from astrodetect.core.data import Recording
 from astrodetect.core.discovery import discover
@@ -395,14 +395,3 @@ class TestFreetureConforms(SourceConformance):
 
     def write_sample(self, folder):
         write_event(folder, make_frames(), times_of())
-
-
-def test_fits_warns_of_rows_from_the_bottom(tmp_path):
-    write_event(tmp_path, make_frames(), times_of(), extras=False)
-    (recording,) = discover([tmp_path], {"fits": Fits})
-    assert any("source freeture" in line for line in Fits().open(recording).warnings)
-
-
-def test_positions_file_roundtrip(tmp_path):
-    path = write_positions(tmp_path, [(30, 612, 578, START)], 966)
-    assert path.read_text().split() == ["30", "(612;388)", "2019-04-15T19:49:50.1234"]

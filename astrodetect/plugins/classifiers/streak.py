@@ -55,7 +55,8 @@ class Streak(Classifier):
 
     def classify(self, patches: Patches, window: Window) -> Detections:
         """Give the detections in the patches, in pixels of the frame."""
-        from astrodetect.methods.candidates import Search, find_candidates, to_detections
+        from astrodetect.methods.candidates import Search, find_candidates
+        from astrodetect.methods.labels import to_detections
         from astrodetect.methods.look import look_at
         from astrodetect.methods.probability import load_model
         from astrodetect.methods.stills import find_streaks
