@@ -23,6 +23,8 @@ _PER_PATCH = 2
 _LEAST_FRAMES = 4
 #: Evidence that a path in the frames needs more than one in the maximum: there are more to choose from.
 _TRIALS = 10.0
+#: Usual light of a place, as a fraction of that when something passes, from which on nothing passes.
+_ALL_THE_WHILE = 0.7
 #: Pixels that an object must have moved between its first and last frame.
 _LEAST_WAY = 2.0
 #: FWHM (px) that is assumed of what has no path.
@@ -219,6 +221,8 @@ def _candidate(piece: Piece, line: Line, clear: float) -> Candidate | None:
     _take_out(piece.z, look.argmax, line, width)
     if len(points) < 2 or _way(points) < _LEAST_WAY:
         return None
+    if _stands(piece.window, points):
+        return None
     shape = Shape(line.evidence, clear, width, area, common)
     box = _track_box(points, width, piece.window.shape)
     return Candidate(tuple(points), shape, box, piece.score, line)
@@ -280,6 +284,30 @@ def _signal(points: Sequence[Point]) -> float:
 
 def _way(points: Sequence[Point]) -> float:
     return float(np.hypot(points[-1].x - points[0].x, points[-1].y - points[0].y))
+
+
+def _stands(window: Window, points: Sequence[Point]) -> bool:
+    """Tell whether the light along a track is there all the while: a lamp in haze, a cloud, no object.
+
+    Where something passes it is bright as it passes and dark in most of the other frames.
+    """
+    if window.frames is None or len(points) < 4:
+        return False
+    background = window.planes["background"]
+    for number in (len(points) // 4, len(points) // 2, 3 * len(points) // 4):
+        place = points[number]
+        light = [_brightness(window.frames[point.frame], background, place) for point in points]
+        if float(np.median(light)) < _ALL_THE_WHILE * light[number]:
+            return False
+    return True
+
+
+def _brightness(frame: NDArray[Any], background: NDArray[Any], place: Point) -> float:
+    """Give the median of 3 by 3 pixels above the background."""
+    y, x = max(round(place.y), 1), max(round(place.x), 1)
+    box = slice(y - 1, y + 2), slice(x - 1, x + 2)
+    part = frame[box].astype(np.float32) - np.asarray(background[box], dtype=np.float32)
+    return float(np.median(part)) if part.size else 0.0
 
 
 def _standing(piece: Piece) -> Candidate | None:
