@@ -206,7 +206,9 @@ def _moving(piece: Piece) -> Candidate | None:
     line = max(followed, key=lambda item: item.evidence)
     # Correlated pixels are fewer witnesses than they seem.
     line = replace(line, evidence=line.evidence / look.correlation)
-    if line.evidence < piece.search.evidence or line.length < 2:
+    # Where there are frames they have been searched, and did not show it: then more is asked.
+    least = piece.search.evidence + (_TRIALS if window.frames is not None else 0)
+    if line.evidence < least or line.length < 2:
         return None
     return _candidate(piece, line, beside(line, z, look.argmax, trail_width(line, look.image)))
 
