@@ -18,7 +18,6 @@ from astrodetect.core.stages import FrameSource, Stage, kind_of
 GROUP = "astrodetect"
 #: Folder of the built-in plugins by kind of stage: their kind is known without an import.
 _BUILT_IN = "astrodetect.plugins."
-_BUILT_IN_SOURCES = "astrodetect.plugins.sources."
 
 S = TypeVar("S", bound=Stage)
 
@@ -175,34 +174,43 @@ def list_plugins() -> list[Listing]:
     return listings
 
 
-def load_sources() -> tuple[dict[str, type[FrameSource]], list[str]]:
-    """Import every frame source, to ask them whose a recording is.
+def load_kind(kind: type[S]) -> tuple[dict[str, type[S]], list[str]]:
+    """Import every plugin of one kind.
 
-    Of our own plugins only the sources; of other distributions all, since nothing else tells what
-    they are.
+    Of our own plugins only those in the folder of that kind; of other distributions all, since
+    nothing else tells what they are.
+
+    Parameters
+    ----------
+    kind : Stage class
+        The interface.
 
     Returns
     -------
-    dict of str to FrameSource class
+    dict of str to class
         By name.
     list of str
         What could not be imported, one line each.
     """
-    sources: dict[str, type[FrameSource]] = {}
+    folder = f"{_BUILT_IN}{kind_of(kind)}s."
+    found: dict[str, type[S]] = {}
     failures = []
     for name, claimants in installed().items():
-        if all(
-            p.target.startswith(_BUILT_IN) and not p.target.startswith(_BUILT_IN_SOURCES) for p in claimants
-        ):
+        if all(p.target.startswith(_BUILT_IN) and not p.target.startswith(folder) for p in claimants):
             continue
         try:
             loaded: type[Stage] = load(name)
         except PluginError as error:
             failures.append(str(error))
             continue
-        if issubclass(loaded, FrameSource):
-            sources[name] = loaded
-    return sources, failures
+        if issubclass(loaded, kind):
+            found[name] = loaded
+    return found, failures
+
+
+def load_sources() -> tuple[dict[str, type[FrameSource]], list[str]]:
+    """Import every frame source, to ask them whose a recording is (see `load_kind`)."""
+    return load_kind(FrameSource)
 
 
 _own: tuple[str, FrameSource] | None = None

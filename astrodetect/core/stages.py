@@ -20,6 +20,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from astrodetect.core.calibration import Calibration
 from astrodetect.core.columns import Column
 from astrodetect.core.data import Array, Frame, Recording, Stream, Window
 from astrodetect.core.detections import Detections
@@ -272,6 +273,54 @@ class Postprocessor(Stage, ABC):
     @abstractmethod
     def process(self, detections: Detections, stream: Stream) -> Detections:
         """Give the detections that remain, in the order of frames."""
+
+
+class CalibrationSource(Stage, ABC):
+    """Finds and reads calibrations of one form.
+
+    Attributes
+    ----------
+    priority : int
+        Those with a higher one are asked first for what lies beside a recording.
+    """
+
+    priority: ClassVar[int] = 0
+
+    def find(self, recording: Recording) -> Path | None:
+        """Find the calibration that lies beside a recording, by names alone. Given: none.
+
+        Parameters
+        ----------
+        recording : Recording
+            What is to be calibrated; `astrodetect.core.calibrating.beside` looks through its folders.
+        """
+        del recording
+        return None
+
+    def recognizes(self, path: Path) -> bool:
+        """Say whether a file, by its name and its first bytes, is of this form. Given: no."""
+        del path
+        return False
+
+    @abstractmethod
+    def load(
+        self, path: Path, recording: Recording | None = None, stream: Stream | None = None
+    ) -> Calibration:
+        """Read a calibration.
+
+        Parameters
+        ----------
+        path : Path
+            The file.
+        recording, stream : optional
+            What is to be calibrated: some files hold one calibration for each of many recordings, and
+            some know neither site nor size.
+
+        Raises
+        ------
+        AstrodetectError
+            It cannot be read, or is none: file, what is wrong, what was expected.
+        """
 
 
 #: Kind of stage by the word that the command line uses.

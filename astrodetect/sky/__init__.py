@@ -1,0 +1,1 @@
+"""Where pixels look: frames of the sky, lens models, plate solutions, and their errors."""
