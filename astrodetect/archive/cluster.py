@@ -4,25 +4,42 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
+import uuid
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, NamedTuple
 
+from astrodetect.core import cores
 from astrodetect.core.data import Recording
 from astrodetect.core.errors import AstrodetectError, PluginError, StoppedError
 from astrodetect.core.hooks import HookCaller
-from astrodetect.core.plan import Plan, read_plan
-from astrodetect.core.pool import with_memory
+from astrodetect.core.plan import Plan
+from astrodetect.core.pool import Guard, Pool
 from astrodetect.core.results import RecordingBlock
-from astrodetect.core.runner import Runner, failed_block
+from astrodetect.core.runner import failed_block
 
 #: Seconds to wait for the scheduler at the beginning, and for results before looking around.
 _CONNECT, _LOOK = 20, 1.0
 #: Recordings that are on their way per thread of the cluster, so that no worker waits for the next.
 _AHEAD = 2
 
-#: In a worker: what each thread works with, and the pipeline it was made for.
-_own = threading.local()
+#: In a worker: the process that each thread has its recordings read by, and the run it is for.
+_guards: dict[int, tuple[str, Guard]] = {}
+
+
+class _Task(NamedTuple):
+    """What every recording of a run has in common. Picklable."""
+
+    run: str
+    text: str
+    name: str
+    device: str
+    timeout: float | None
+    #: Threads of the cluster on each machine: they share its cores.
+    threads: dict[str, int]
 
 
 def process_on_cluster(
@@ -32,12 +49,15 @@ def process_on_cluster(
     *,
     device: str,
     hooks: HookCaller,
+    timeout: float | None = None,
     tick: Callable[[], object] = lambda: None,
 ) -> Iterator[RecordingBlock]:
     """Have recordings processed by a Dask cluster and give their results as they are finished.
 
-    A recording whose worker dies is given to another one by the scheduler; one that has killed
-    several (``distributed.scheduler.allowed-failures``) counts as failed.
+    Each thread of a worker has its recordings read by a process of its own, so one that crashes it,
+    or takes too long, costs itself only. A recording whose worker dies is given to another one by the
+    scheduler; one that has seen several die (``distributed.scheduler.allowed-failures``) counts as
+    failed.
 
     Parameters
     ----------
@@ -52,6 +72,8 @@ def process_on_cluster(
         Passed to the stages.
     hooks : HookCaller
         Who is told of the beginning and the end of recordings.
+    timeout : float or None
+        Seconds for one recording.
     tick : callable
         Is called about once a second.
 
@@ -76,22 +98,23 @@ def process_on_cluster(
         client: Any = Client(address, timeout=_CONNECT, set_as_default=False, name="astrodetect")
     except (OSError, ValueError, TimeoutError) as error:
         raise AstrodetectError(f"{address}: no Dask scheduler answers: {error}") from error
+    job = _Work(
+        client, address, _Task(uuid.uuid4().hex, plan.to_toml(), plan.name, device, timeout, {}), hooks
+    )
     try:
-        job = _Work(client, address, plan.to_toml(), plan.name, device, hooks)
         yield from job.run(iter(recordings), tick)
     finally:
+        job.release()
         client.close(timeout=5)
 
 
 class _Work:
-    def __init__(
-        self, client: Any, address: str, text: str, name: str, device: str, hooks: HookCaller
-    ) -> None:
-        self.client, self.address, self.hooks = client, address, hooks
-        self.job = (text, name, device)
+    def __init__(self, client: Any, address: str, task: _Task, hooks: HookCaller) -> None:
+        self.client, self.address, self.task, self.hooks = client, address, task, hooks
         self.waiting: dict[Any, Recording] = {}
         self.finished: SimpleQueue[Any] = SimpleQueue()
         self.exhausted = False
+        self.looked = float("-inf")
 
     def run(
         self, recordings: Iterator[Recording | None], tick: Callable[[], object]
@@ -111,8 +134,8 @@ class _Work:
 
     def _submit(self, recordings: Iterator[Recording | None]) -> None:
         self._look_around()
-        threads = sum(worker["nthreads"] for worker in self.client.scheduler_info()["workers"].values())
-        while not self.exhausted and len(self.waiting) < _AHEAD * max(1, threads):
+        ahead = _AHEAD * max(1, sum(self.task.threads.values()))
+        while not self.exhausted and len(self.waiting) < ahead:
             try:
                 recording = next(recordings)
             except StopIteration:
@@ -121,13 +144,33 @@ class _Work:
             if recording is None:
                 return
             self.hooks.call("recording_started", recording=recording, n_frames=-1)
-            future = self.client.submit(work, *self.job, recording, pure=False)
+            future = self.client.submit(work, self.task, recording, pure=False)
             self.waiting[future] = recording
             future.add_done_callback(self.finished.put)
+
+    def release(self) -> None:
+        """Have the processes of this run ended; where no worker can be told, they end with it."""
+        for future in list(self.waiting):
+            future.cancel()
+        if self.client.status != "running" or not self.client.scheduler.comm:
+            return
+        with suppress(Exception):
+            self.client.run(release, self.task.run, on_error="ignore")
 
     def _look_around(self) -> None:
         if self.client.status != "running" or not self.client.scheduler.comm:
             raise StoppedError(f"{self.address}: the connection to the Dask scheduler was lost")
+        if time.monotonic() - self.looked < _LOOK:
+            return
+        try:
+            workers = self.client.nthreads()
+        except (OSError, TimeoutError) as error:
+            raise StoppedError(f"{self.address}: the Dask scheduler was lost ({error})") from error
+        threads: Counter[str] = Counter()
+        for address, number in workers.items():
+            threads[_host(address)] += number
+        self.task = self.task._replace(threads=dict(threads))
+        self.looked = time.monotonic()
 
     def _result(self, future: Any) -> RecordingBlock:
         from concurrent.futures import CancelledError
@@ -151,23 +194,39 @@ class _Work:
         return block
 
 
-def work(text: str, name: str, device: str, recording: Recording) -> RecordingBlock:
+def work(task: _Task, recording: Recording) -> RecordingBlock:
     """Process one recording in a thread of a worker; stages and models are kept for the next one."""
-    from pathlib import Path
+    thread = threading.get_ident()
+    run, guard = _guards.get(thread, ("", None))
+    if guard is None or run != task.run:
+        if guard is not None:
+            guard.stop()
+        pool = Pool(task.text, task.name, 1, task.device, task.timeout, cores=_cores(task.threads))
+        guard = Guard(pool)
+        _guards[thread] = task.run, guard
+    try:
+        return guard.process(recording)
+    except BaseException:
+        guard.stop()
+        _guards.pop(thread, None)
+        raise
 
-    from astrodetect.core import cores
 
-    if getattr(_own, "job", None) != (text, device):
-        _own.runner = Runner(read_plan(text, name, Path.cwd()), device)
-        cores.limit_threads(_own.runner.plan, cores.share(_threads()))
-        _own.job = (text, device)
-    runner: Runner = _own.runner
-    return with_memory(runner.process(recording))
-
-
-def _threads() -> int:
-    """Give the number of threads that work in this worker."""
+def _cores(threads: dict[str, int]) -> int:
+    """Give the cores for each thread of the cluster on this machine."""
     from distributed import get_worker
 
-    threads: int = get_worker().state.nthreads
-    return threads
+    own = get_worker()
+    return cores.share(max(own.state.nthreads, threads.get(_host(own.address), 1)))
+
+
+def _host(address: str) -> str:
+    return address.rpartition("://")[2].rpartition(":")[0]
+
+
+def release(run: str) -> None:
+    """End the processes of a run in this worker."""
+    for thread, (known, guard) in list(_guards.items()):
+        if known == run:
+            del _guards[thread]
+            guard.stop()

@@ -121,6 +121,8 @@ class Job:
         try:
             yield from self.go_through(recordings, hooks)
             self.journal.finish()
+            for line in self.journal.carried:
+                hooks.warn(line)
         finally:
             self.journal.close()
         hooks.call("run_done", summary=self.summary.to_dict())
@@ -174,8 +176,9 @@ class Job:
 
         device = resolve_device(how.device)
         return process_on_cluster(
-            self.pipeline.plan, recordings, how.scheduler, device=device, hooks=hooks, tick=self.tick
-        )
+            self.pipeline.plan, recordings, how.scheduler, device=device, hooks=hooks,
+            timeout=how.timeout, tick=self.tick,
+        )  # fmt: skip
 
     def tick(self) -> None:
         """Do what is to be done from time to time; is called while others work."""

@@ -153,8 +153,8 @@ def _how(
 
     if retry_failed and skip_failed:
         raise click.UsageError("--retry-failed and --skip-failed exclude each other")
-    if rest["scheduler"] and (rest["jobs"] > 1 or rest["timeout"]):
-        raise click.UsageError("--scheduler works with the workers of the cluster, without --jobs, --timeout")
+    if rest["scheduler"] and rest["jobs"] > 1:
+        raise click.UsageError("--scheduler works with the workers of the cluster, without --jobs")
     choice = Choice(include, exclude, parse_shard(shard) if shard is not None else None)
     failed: Any = "only" if retry_failed else "never" if skip_failed else "again"
     return How(choice=choice, failed=failed, settle=settle or 0.0, **rest)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -55,6 +58,8 @@ class Pool:
         Is told of each recording that is handed to a worker.
     tick : callable
         Is called a few times a second.
+    cores : int
+        For each worker; 0: an equal share of those of this process.
     """
 
     text: str
@@ -64,6 +69,7 @@ class Pool:
     timeout: float | None = None
     started: Callable[[Recording], object] = lambda _: None
     tick: Callable[[], object] = lambda: None
+    cores: int = 0
 
     def __post_init__(self) -> None:
         # spawn: no thread, lock or CUDA context of the parent is inherited
@@ -129,7 +135,7 @@ class Pool:
 
     def _start(self) -> _Worker:
         pipe, other = self._context.Pipe()
-        with cores.limited(cores.share(self.jobs)):
+        with cores.limited(self.cores or cores.share(self.jobs)), _free_to_start():
             process = self._context.Process(
                 target=_serve, args=(other, self.text, self.name, self.device), daemon=True
             )
@@ -199,6 +205,56 @@ class Pool:
         self._workers = []
 
 
+class Guard:
+    """A worker process that is asked for one recording after the other, and replaced when it dies.
+
+    Parameters
+    ----------
+    pool : Pool
+        Of one worker.
+    """
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._asked: deque[Recording] = deque()
+        self._results = pool.run(self._take())
+
+    def _take(self) -> Iterator[Recording | None]:
+        while True:
+            yield self._asked.popleft() if self._asked else None
+
+    def process(self, recording: Recording) -> RecordingBlock:
+        """Process a recording; it fails where the process dies or takes too long.
+
+        Raises
+        ------
+        StoppedError
+            No worker process can be started.
+        """
+        self._asked.append(recording)
+        return next(self._results)[1]
+
+    def stop(self) -> None:
+        """End the process."""
+        self._pool.stop()
+
+
+_starting = threading.Lock()
+
+
+@contextmanager
+def _free_to_start() -> Iterator[None]:
+    """Let a daemonic process start others, as one worker of Dask is; they end with it."""
+    own: Any = multiprocessing.current_process()
+    with _starting:
+        before = own._config.pop("daemon", None)
+        try:
+            yield
+        finally:
+            if before is not None:
+                own._config["daemon"] = before
+
+
 def _kill(workers: list[_Worker], patience: float = 0.0) -> None:
     for worker in workers:
         worker.process.join(patience)
@@ -224,6 +280,7 @@ def _signal_name(code: int | None) -> str:
 def _serve(pipe: Connection, text: str, name: str, device: str) -> None:
     """Work in a worker process: say that it is ready (None), then answer each recording with its block."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     prepare_process()
     try:
         plan = read_plan(text, name, Path.cwd())
@@ -245,6 +302,14 @@ def _serve(pipe: Connection, text: str, name: str, device: str) -> None:
                 pipe.send(failed_block(recording, f"its result cannot be sent: {error}"))
     except (EOFError, BrokenPipeError):  # nobody asks any more
         return
+
+
+def _end_with_parent() -> None:
+    """Leave no process behind that hangs in a recording while nobody waits for it any more."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def with_memory(block: RecordingBlock) -> RecordingBlock:
