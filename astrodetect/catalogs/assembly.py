@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import h5py
 import numpy as np
@@ -14,13 +14,30 @@ from astrodetect.catalogs.hdf5 import whole_file, write_provenance
 from astrodetect.catalogs.sources import BlockSource, Entry, choose, history_of, total_lengths
 from astrodetect.catalogs.stored import StoredCatalog, iterate_rows
 from astrodetect.catalogs.table_writer import TableWriter
-from astrodetect.catalogs.tables import join_schemas
+from astrodetect.catalogs.tables import Table, join_schemas
+from astrodetect.core.columns import Column
 
 #: What `fill` writes; anything else in a finished catalog is copied.
 _OWN = frozenset({"recordings", "detections", "tracks", "camera", "patches", "provenance", "index"})
 
 
-def assemble(sources: Sequence[BlockSource], temporary: Path, provenance: Mapping[str, str]) -> None:
+class Edits(Protocol):
+    """Changes rows on their way into a catalog."""
+
+    @property
+    def columns(self) -> Mapping[str, Sequence[Column]]:
+        """Columns that it adds to tables."""
+
+    def apply(self, rows: dict[str, Table]) -> dict[str, Table]:
+        """Give the rows as they shall be; the same number in the same order."""
+
+
+def assemble(
+    sources: Sequence[BlockSource],
+    temporary: Path,
+    provenance: Mapping[str, str],
+    edits: Edits | None = None,
+) -> None:
     """Write the catalog of all recordings of some sources.
 
     The same rows in the same order whatever the order in which recordings were finished. In memory
@@ -34,6 +51,8 @@ def assemble(sources: Sequence[BlockSource], temporary: Path, provenance: Mappin
         Where it is written; `hdf5.put_in_place` gives it its name.
     provenance : mapping of str to str
         Attributes of ``/provenance``.
+    edits : Edits, optional
+        What changes on the way.
 
     Raises
     ------
@@ -41,13 +60,17 @@ def assemble(sources: Sequence[BlockSource], temporary: Path, provenance: Mappin
         It cannot be written; nothing is left of it.
     """
     with whole_file(temporary) as file:
-        fill(file, sources, provenance)
+        fill(file, sources, provenance, edits)
 
 
-def fill(file: Any, sources: Sequence[BlockSource], provenance: Mapping[str, str]) -> None:
+def fill(
+    file: Any, sources: Sequence[BlockSource], provenance: Mapping[str, str], edits: Edits | None = None
+) -> None:
     """Write all recordings of some sources into an empty HDF5 file."""
     chosen = choose(sources)
     schema = join_schemas([source.schema for source in sources])
+    for table, columns in {} if edits is None else edits.columns.items():
+        schema[table].update({column.name: column for column in columns})
     lengths = total_lengths(chosen)
     runs = history_of(
         [source.provenance for source in sources] + [provenance], provenance.get("pipeline", "")
@@ -55,7 +78,7 @@ def fill(file: Any, sources: Sequence[BlockSource], provenance: Mapping[str, str
     write_provenance(file, {**provenance, "history": json.dumps(runs)})
     writers = {table: TableWriter(file, table, columns, lengths[table]) for table, columns in schema.items()}
     for rows in iterate_rows(chosen):
-        for table, values in rows.items():
+        for table, values in (rows if edits is None else edits.apply(rows)).items():
             writers[table].append(values)
     for writer in writers.values():
         writer.close()

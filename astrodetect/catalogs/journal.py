@@ -66,6 +66,8 @@ class Journal:
         Status of every recording that is already there, by ``recording_id``.
     notes : list of str
         What was damaged or cut off in the journal; the recordings concerned are not in `done`.
+    carried : list of str
+        After `finish`: what became of the reviews of the catalog that was there.
     """
 
     def __init__(self, path: Path, lock: Lock) -> None:
@@ -73,6 +75,7 @@ class Journal:
         self.parts = parts_of(path)
         self.done: dict[int, str] = {}
         self.notes: list[str] = []
+        self.carried: list[str] = []
         self._lock = lock
         self._file: Any = None
         self._size = 0
@@ -239,6 +242,7 @@ class Journal:
         """
         from astrodetect.catalogs.assembly import assemble
         from astrodetect.catalogs.hdf5 import put_in_place
+        from astrodetect.catalogs.labelling import carry
 
         temporary = self.parts / "assembled.tmp"
         with _told(self.path, "cannot be put together", len(self.done)):
@@ -249,6 +253,8 @@ class Journal:
                 if held.entries or not self.path.exists():
                     assemble(sources, temporary, held.provenance)
             if temporary.exists():
+                former = [self.path, *([backup_of(self.path)] if replaces else [])]
+                self.carried = list(carry([p for p in former if p.exists()], temporary, self.path))
                 put_in_place(temporary, self.path)
             self._give_up(remove=True)
             if replaces:

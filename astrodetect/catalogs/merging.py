@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from astrodetect.catalogs.assembly import assemble
 from astrodetect.catalogs.hdf5 import open_catalog, put_in_place
 from astrodetect.catalogs.journal import Journal, parts_of
+from astrodetect.catalogs.labelling import carry
 from astrodetect.catalogs.pipelines import differences, pipeline_name
 from astrodetect.catalogs.sources import BlockSource, Segments, choose
 from astrodetect.catalogs.stored import StoredCatalog
@@ -16,7 +17,14 @@ from astrodetect.catalogs.tables import check_units, join_schemas
 from astrodetect.core.errors import AstrodetectError, StoppedError
 
 
-def merge(out: Path, paths: Sequence[Path], *, force: bool = False, overwrite: bool = False) -> int:
+def merge(
+    out: Path,
+    paths: Sequence[Path],
+    *,
+    force: bool = False,
+    overwrite: bool = False,
+    tell: Callable[[str], object] = lambda _: None,
+) -> int:
     """Write one catalog of all recordings of several, finished or not; each recording once.
 
     Where several have a recording the last one counts, but a failure never replaces what was read.
@@ -34,6 +42,8 @@ def merge(out: Path, paths: Sequence[Path], *, force: bool = False, overwrite: b
         mean different things.
     overwrite : bool
         Replace a catalog that is there.
+    tell : callable
+        Gets a line about what became of reviews.
 
     Returns
     -------
@@ -65,6 +75,8 @@ def merge(out: Path, paths: Sequence[Path], *, force: bool = False, overwrite: b
         temporary = out.with_name(f".{out.name}.tmp")
         with _told(out):
             assemble(sources, temporary, sources[-1].provenance)
+            for line in carry([path for path in paths if path.exists()], temporary, out):
+                tell(line)
         number = len(choose(sources))
     with _told(out):
         put_in_place(temporary, out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
@@ -155,8 +156,52 @@ def merge(out: Path, paths: tuple[Path, ...], force: bool, overwrite: bool) -> N
     """Join catalogs into one; a recording that several hold is taken once."""
     from astrodetect.catalogs.merging import merge as merge_into
 
-    number = merge_into(out, paths, force=force, overwrite=overwrite)
+    number = merge_into(
+        out, paths, force=force, overwrite=overwrite, tell=lambda line: click.echo(line, err=True)
+    )
     click.echo(f"{out}: {number} recordings of {len(paths)} catalogs")
+
+
+@catalog.command()
+@_CATALOG
+@click.argument("reviews", metavar="REVIEWS.csv...", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.option("--reviewer", metavar="NAME", help="Who says so, where the file does not; by default you.")
+@click.option("--json", "as_json", is_flag=True, help="Print what became of them as JSON.")
+@click.pass_context
+def label(
+    context: click.Context, path: Path, reviews: tuple[Path, ...], reviewer: str | None, as_json: bool
+) -> None:
+    """Write what people say about detections into a catalog; exit status 1 if some are not in it.
+
+    REVIEWS.csv is what the page of `astrodetect report` saves, or any CSV file with detection_id (or
+    path, frame_first, frame_last) and verdict (accept, reject, clear), label or both. What the pipeline
+    had said stays in the columns label_automatic, probability_automatic, accepted_automatic and
+    reason_automatic; verdict, reviewer and reviewed_at say who said what and when. Doing it again
+    changes nothing.
+    """
+    from astrodetect.catalogs.labelling import label_catalog
+    from astrodetect.catalogs.reviews import read_reviews
+
+    said = [review for file in reviews for review in read_reviews(file)]
+    done = label_catalog(path, said, reviewer=_user() if reviewer is None else reviewer)
+    for review in done.unknown:
+        click.echo(f"{review.where}: no such detection in {path}", err=True)
+    if as_json:
+        click.echo(json.dumps(done.to_dict()))
+    else:
+        older = f", {done.n_older} older than what it holds" if done.n_older else ""
+        click.echo(f"{path}: {done.n_changed} reviews written, {done.n_unchanged} were in it already{older}")
+    if done.unknown:
+        context.exit(1)
+
+
+def _user() -> str:
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # a container without accounts
+        return ""
 
 
 @catalog.command()
