@@ -89,6 +89,20 @@ class Runner:
         return copy.copy(self._sources[name])
 
 
+def preprocessors_of(plan: Plan, stream: Stream) -> list[tuple[str, Preprocessor]]:
+    """Give the preprocessors for a recording by name: those of the plan, and what its camera adds."""
+    stages: list[tuple[str, Preprocessor]] = []
+    station = plan.stations.get(stream.camera)
+    if station is not None and station.mask is not None:
+        mask: Any = registry.load("mask", Preprocessor)
+        stages.append(("station mask", mask(file=station.mask)))
+    stages += [(plan.name_of(stage), stage) for stage in plan.preprocessors]
+    if stream.n_frames == 1 and not any("background" in type(s).__name__.lower() for _, s in stages):
+        still: Any = registry.load("background", Preprocessor)
+        stages.insert(0, ("background", still()))
+    return stages
+
+
 @dataclass
 class _Run:
     """The state of one recording's way through the pipeline."""
@@ -133,7 +147,7 @@ class _Run:
                 self.messages.extend(stream.warnings)
                 self.hooks.call("recording_started", recording=self.recording, n_frames=stream.n_frames)
                 self._check_stream(stream)
-                preprocessors = self._preprocessors(stream)
+                preprocessors = preprocessors_of(self.plan, stream)
                 detector = self.plan.detector
                 stages: list[Stage] = [detector]
                 if isinstance(detector, ComposedDetector):
@@ -166,18 +180,6 @@ class _Run:
             self.messages.append(
                 f"the mask covers {100 * float(stream.mask.mean()):.1f} % of the frame: nearly blind"
             )
-
-    def _preprocessors(self, stream: Stream) -> list[tuple[str, Preprocessor]]:
-        stages: list[tuple[str, Preprocessor]] = []
-        station = self.plan.stations.get(stream.camera)
-        if station is not None and station.mask is not None:
-            mask: Any = registry.load("mask", Preprocessor)
-            stages.append(("station mask", mask(file=station.mask)))
-        stages += [(self.plan.name_of(stage), stage) for stage in self.plan.preprocessors]
-        if stream.n_frames == 1 and not any("background" in type(s).__name__.lower() for _, s in stages):
-            still: Any = registry.load("background", Preprocessor)
-            stages.insert(0, ("background", still()))
-        return stages
 
     def _windows(self, source: FrameSource, preprocessors: list[tuple[str, Preprocessor]]) -> None:
         assert self.stream is not None  # set by go
