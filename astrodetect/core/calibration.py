@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -72,6 +72,38 @@ def _sigma(covariance: Floats, axis: int) -> Floats:
     return sigma
 
 
+@dataclass(frozen=True)
+class Photometry:
+    """How bright something is, from its sum above background in one frame.
+
+    ``m = zero_point - 2.5 log10(sum / transmission) - extinction``, where the transmission is
+    ``cos(vignetting * r) ** 4`` at `r` pixels from the centre of the frame.
+
+    Attributes
+    ----------
+    zero_point : float
+        Magnitude of 1 ADU in one frame.
+    zero_point_error : float
+        Its standard error (mag); NaN if unknown.
+    vignetting : float
+        Radians per pixel; 0: none.
+    extinction : float
+        With ``law = "airmass"``, magnitudes per air mass. With ``law = "green"``, the factor of the
+        extinction in clear air of Green (1992), as RMS has it.
+    law : {"airmass", "green"}
+        What `extinction` means.
+    band : str
+        Photometric band of the stars; empty if unknown.
+    """
+
+    zero_point: float
+    zero_point_error: float = float("nan")
+    vignetting: float = 0.0
+    extinction: float = 0.0
+    law: Literal["airmass", "green"] = "airmass"
+    band: str = ""
+
+
 class Calibration(ABC):
     """Pixels to the sky and back, for one camera. A frozen, picklable dataclass of numbers.
 
@@ -89,6 +121,8 @@ class Calibration(ABC):
         Standard deviation of the fit along one axis (px); NaN if unknown.
     made_by : str
         What made it, for people: file, program, number of stars.
+    photometry : Photometry or None
+        Zero point and what belongs to it, where it is known.
     """
 
     model: ClassVar[str] = ""
@@ -96,6 +130,7 @@ class Calibration(ABC):
     site: Site | None
     residual: float
     made_by: str
+    photometry: Photometry | None
 
     @abstractmethod
     def pixel_to_sky(
