@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -66,7 +67,7 @@ def _verify_file(file: Any) -> list[str]:
         except Exception as error:
             findings.append(f"/{name}: cannot be read ({_line(error)})")
             tables[name] = {}
-    for check in (_provenance, _patches):
+    for check in (_provenance, _patches, _tally):
         try:
             findings += check(file)
         except Exception as error:
@@ -167,6 +168,16 @@ def _patches(file: Any) -> Iterator[str]:
             yield f"/patches/{name}: cutouts of no detection"
         for row in range(len(data)):
             data[row]
+
+
+def _tally(file: Any) -> Iterator[str]:
+    labels, counts = file["detections/label"], Counter[tuple[str, bool]]()
+    known = index.tally_of(labels)
+    if known is None:
+        return
+    counts.update(zip(index.read_column(labels), file["detections/accepted"][...].tolist(), strict=True))
+    if known != {label: (counts[label, False], counts[label, True]) for label in known}:
+        yield "/index/detections/label/tally: wrong; `astrodetect catalog compact` renews it"
 
 
 def _has(table: Mapping[str, Any], *names: str) -> bool:

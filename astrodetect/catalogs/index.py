@@ -2,7 +2,8 @@
 
 ``/index/<table>`` has the attribute ``chunk_rows`` and, of each column of numbers, the least and the
 largest value in each chunk of so many rows, NaN left out. Of a column of text with few different
-values it has ``values`` and ``codes``: the number of each row's text among them. The index may be
+values it has ``values`` and ``codes``: the number of each row's text among them; of the labels of
+detections also ``tally``: how many rows with each were not accepted, and how many were. The index may be
 missing, in whole or in part (older catalogs, text without repetition); readers then read more.
 """
 
@@ -32,6 +33,17 @@ def codes_of(dataset: Any) -> tuple[Any, Any] | None:
     if codes.shape != dataset.shape:
         return None
     return codes, group["values"].asstr(errors="surrogateescape")[...]
+
+
+def tally_of(dataset: Any) -> dict[str, tuple[int, int]] | None:
+    """Give how many rows with each text were not accepted, and how many were; None if not counted."""
+    group = _entry(dataset)
+    if not isinstance(group, h5py.Group) or "tally" not in group or "values" not in group:
+        return None
+    counts, values = group["tally"][...], group["values"].asstr(errors="surrogateescape")[...]
+    if counts.shape != (len(values), 2) or counts.sum() != len(dataset):
+        return None
+    return {value: (int(no), int(yes)) for value, (no, yes) in zip(values, counts.tolist(), strict=True)}
 
 
 def read_column(dataset: Any, rows: Any = ...) -> Any:

@@ -71,13 +71,10 @@ class _Found:
     """How many detections there are of each label, accepted and rejected."""
 
     def __init__(self, catalog: Catalog) -> None:
-        codes, texts = catalog.coded("label")
-        accepted = catalog.read_columns(["accepted"])["accepted"]
-        self.n = len(accepted)
-        self.accepted, self.rejected = (
-            dict(zip(texts.tolist(), np.bincount(codes[kept], minlength=len(texts)).tolist(), strict=True))
-            for kept in (accepted, ~accepted)
-        )
+        counts = catalog.label_counts()
+        self.rejected = {label: rejected for label, (rejected, _) in counts.items()}
+        self.accepted = {label: accepted for label, (_, accepted) in counts.items()}
+        self.n = sum(map(sum, counts.values()))
 
     def count(self, accepted: bool | None, label: str | None) -> int:
         """Give how many there are, accepted or not (or both), with a label (or any)."""
@@ -197,15 +194,15 @@ def _by_count(item: tuple[str, int]) -> tuple[int, str]:
 
 def _troubles(catalog: Catalog, recordings: dict[str, Any], all_recordings: bool) -> Iterator[str]:
     states, messages = recordings["status"], recordings["message"]
-    shown = [i for i, status in enumerate(states) if status != "done" or (all_recordings and messages[i])]
-    if shown:
+    shown = np.flatnonzero((states != "done") | ((messages != "") & all_recordings))
+    if len(shown):
         yield ""
         yield "Recordings with trouble:" if not all_recordings else "Recordings with trouble or warnings:"
-    paths = catalog.read_columns(["path"], "recordings", np.array(shown, dtype=np.int64))["path"]
+    paths = catalog.read_columns(["path"], "recordings", shown)["path"]
     for i, path in zip(shown, paths, strict=True):
         what = printable(messages[i]) or "no message"
         yield f"  {printable(states[i])}: {printable(path)}: {what}"
-    warned = sum(bool(message) for status, message in zip(states, messages, strict=True) if status == "done")
+    warned = int(np.count_nonzero((states == "done") & (messages != "")))
     if warned and not all_recordings:
         yield ""
         yield f"{_count(warned, 'recording')} with warnings; --all names them."

@@ -258,6 +258,17 @@ class Catalog:
         texts, codes = np.unique(self._column(dataset, ...).astype(str), return_inverse=True)
         return codes, texts
 
+    def label_counts(self) -> dict[str, tuple[int, int]]:
+        """Give by label how many detections were rejected, and how many accepted."""
+        labels = hdf5.table_columns(self._opened(), "detections")["label"]
+        known = index.tally_of(labels)
+        if known is not None:
+            return known
+        codes, texts = self.coded("label")
+        pairs = 2 * codes.astype(np.int64) + self.read_columns(["accepted"])["accepted"]
+        counts = np.bincount(pairs, minlength=2 * len(texts)).reshape(-1, 2).tolist()
+        return {str(text): (no, yes) for text, (no, yes) in zip(texts, counts, strict=True)}
+
     def blocks(self) -> Iterator[RecordingBlock]:
         """Give the results recording by recording, in the order of the catalog."""
         stored = StoredCatalog(self._opened(), str(self.path))

@@ -6,13 +6,13 @@ import hashlib
 import os
 import zlib
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import h5py
 import numpy as np
 
-from astrodetect.catalogs.tables import Table, conform, length_of
+from astrodetect.catalogs.tables import Table, gather, length_of
 from astrodetect.core.columns import Column
 
 #: Rows per chunk: the least that is read, and the step of the index.
@@ -80,7 +80,10 @@ class TableWriter:
             name: (_Text if column.dtype == "str" else _Numbers)(group, index, column, n_rows, self._chunk)
             for name, column in columns.items()
         }
+        #: Of which rows have been accepted; for the tally of labels.
+        self._accepted: list[Any] | None = [] if index and {"label", "accepted"} <= set(columns) else None
         self._pending: list[Table] = []
+        self._packing: tuple[int, dict[str, Future[bytes]]] = (0, {})
         self._n_pending = self._n_written = 0
         self._pool = ThreadPoolExecutor(min(4, os.cpu_count() or 1), thread_name_prefix="astrodetect-pack")
 
@@ -88,7 +91,7 @@ class TableWriter:
         """Take rows."""
         n = length_of(table)
         if n:
-            self._pending.append(conform(table, self._columns, n))
+            self._pending.append(table)
             self._n_pending += n
         if self._n_pending >= CHUNK_ROWS:
             self._write(self._n_pending // self._chunk * self._chunk)
@@ -97,27 +100,42 @@ class TableWriter:
         """Write the first `n` rows of those that wait, a whole number of chunks but at the end."""
         if not n:
             return
-        gathered = {name: np.concatenate([table[name] for table in self._pending]) for name in self._columns}
+        gathered = gather(self._pending, self._columns)
         for start in range(0, n, self._chunk):
             part = {name: values[start : min(start + self._chunk, n)] for name, values in gathered.items()}
-            numbers = {
-                name: self._pool.submit(writer.prepare, part[name])
-                for name, writer in self._writers.items()
-                if isinstance(writer, _Numbers)
-            }
-            for name, writer in self._writers.items():
-                if isinstance(writer, _Numbers):
-                    writer.write(self._n_written + start, numbers[name].result())
-                else:
-                    writer.write(self._n_written + start, part[name])
+            self._write_chunk(self._n_written + start, part)
         self._n_written += n
         self._n_pending -= n
         self._pending = [{name: values[n:] for name, values in gathered.items()}] if self._n_pending else []
 
+    def _write_chunk(self, start: int, part: Table) -> None:
+        """Write a chunk; its numbers are packed in other threads while the next one is put together."""
+        self._write_packed()
+        if self._accepted is not None:
+            self._accepted.append(part["accepted"])
+        packing: dict[str, Future[bytes]] = {}
+        for name, writer in self._writers.items():
+            if isinstance(writer, _Numbers):
+                packing[name] = self._pool.submit(writer.prepare, part[name])
+        self._packing = start, packing
+        for name, writer in self._writers.items():
+            if isinstance(writer, _Text):
+                writer.write(start, part[name])
+
+    def _write_packed(self) -> None:
+        start, packing = self._packing
+        for name, packed in packing.items():
+            self._writers[name].write(start, packed.result())
+        self._packing = 0, {}
+
     def close(self) -> None:
         """Write what is left, the digests and the index."""
         self._write(self._n_pending)
+        self._write_packed()
         self._pool.shutdown()
+        if self._accepted is not None:
+            labels: Any = self._writers["label"]
+            labels.tally(np.concatenate(self._accepted))
         for writer in self._writers.values():
             writer.close()
 
@@ -219,6 +237,12 @@ class _Text:
         chunks = {"maxshape": (None,), "chunks": (self._chunk,)}
         self._index.create_dataset("codes", data=codes.astype(kind), **chunks, **_PACKED)
         self._index.create_dataset("values", data=np.array(list(self._number), dtype=object), dtype=_TEXT)
+
+    def tally(self, accepted: Any) -> None:
+        """Count the rows of each text: those that were not accepted, and those that were."""
+        if self._few and self._index is not None:
+            counts = np.bincount(2 * np.concatenate(self._codes) + accepted, minlength=2 * len(self._number))
+            self._index.create_dataset("tally", data=counts.reshape(-1, 2))
 
 
 class _Heap:

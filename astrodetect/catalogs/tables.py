@@ -72,9 +72,10 @@ def _with_ids(part: Parts, recording_id: int, kind: str) -> tuple[Table, Table]:
     order = np.lexsort(
         [columns[name] for name in ("detection_id", "x_start", "frame_start") if name in columns]
     )
-    rank = np.empty(n, dtype=np.int64)
-    rank[order] = np.arange(n)
-    table = {name: values[order] for name, values in columns.items()}
+    rank, counted = np.empty(n, dtype=np.int64), np.arange(n)
+    rank[order] = counted
+    in_order = np.array_equal(order, counted)
+    table = columns if in_order else {name: values[order] for name, values in columns.items()}
     tracks = {name: values for name, values in part.tracks.items() if name != ROW}
     if part.tracks:
         row = part.tracks[ROW]
@@ -176,22 +177,35 @@ def _join_columns(a: Column, b: Column) -> Column:
     return Column(a.name, dtype, a.unit or b.unit, a.description or b.description)
 
 
-def conform(table: Mapping[str, Any], columns: Mapping[str, Column], n: int) -> Table:
-    """Give all `columns` for `n` rows, in their types; missing values where the table has none."""
-    conformed: Table = {}
+def gather(tables: Sequence[Table], columns: Mapping[str, Column]) -> Table:
+    """Give the rows of several tables as one that has all `columns`, in their types.
+
+    Where a table has no such column, its rows have missing values.
+    """
+    lengths = [length_of(table) for table in tables]
+    gathered: Table = {}
     for name, column in columns.items():
-        values = table.get(name)
-        if values is None:
-            values = full_column(column, n)
-        elif column.dtype == "str":
-            if values.dtype != object:
-                text = np.empty(n, dtype=object)
-                text[:] = [str(value) for value in values]
-                values = text
-        elif values.dtype != column.dtype:
-            values = values.astype(column.dtype)
-        conformed[name] = values
-    return conformed
+        dtype = np.dtype(object if column.dtype == "str" else column.dtype)
+        parts = [table.get(name) for table in tables]
+        if all(part is None for part in parts):
+            gathered[name] = full_column(column, sum(lengths))
+        else:
+            filled = (
+                full_column(column, n) if part is None else _as_type(part, dtype)
+                for part, n in zip(parts, lengths, strict=True)
+            )
+            gathered[name] = np.concatenate(list(filled))
+    return gathered
+
+
+def _as_type(values: Any, dtype: np.dtype[Any]) -> Any:
+    if values.dtype == dtype:
+        return values
+    if dtype.kind != "O":
+        return values.astype(dtype)
+    text = np.empty(len(values), dtype=object)
+    text[:] = [str(value) for value in values]
+    return text
 
 
 def described(types: Mapping[str, Mapping[str, str]], declared: Iterable[Column]) -> Schema:

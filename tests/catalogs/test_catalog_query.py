@@ -70,6 +70,12 @@ def rows(path: Path) -> dict[str, Any]:
 def test_the_catalog_is_sound_and_of_many_chunks(path: Path, rows: dict[str, Any]) -> None:
     assert verify(path) == []
     assert len(rows["label"]) > 300
+    with Catalog(path) as catalog:
+        counts = catalog.label_counts()
+        assert counts == {
+            label: tuple(np.sum((rows["label"] == label) & (rows["accepted"] == is_in)) for is_in in (0, 1))
+            for label in LABELS
+        }
     with h5py.File(path) as file:
         assert file["detections/label"].chunks == (16,)
         assert h5py.check_string_dtype(file["detections/label"].dtype).length is None
@@ -209,6 +215,19 @@ def test_mistakes_in_a_condition_are_told_in_a_line(text: str, message: str) -> 
 def test_no_text_makes_the_parser_fail_otherwise(text: str) -> None:
     with suppress(AstrodetectError):
         parse(text, COLUMNS)
+
+
+def test_labels_are_counted_once_for_all_and_verify_counts_again(path: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "n.h5"
+    copy.write_bytes(path.read_bytes())
+    with h5py.File(copy, "r+") as file:
+        tally = file["index/detections/label/tally"]
+        tally[...] = tally[...][::-1]
+    assert any("label/tally: wrong" in line for line in verify(copy))
+    with h5py.File(copy, "r+") as file:
+        del file["index/detections/label/tally"]
+    with Catalog(copy) as older, Catalog(path) as newer:
+        assert older.label_counts() == newer.label_counts()
 
 
 def test_text_that_is_stored_once_survives_a_change_in_place(path: Path, tmp_path: Path) -> None:
