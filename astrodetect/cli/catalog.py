@@ -8,12 +8,18 @@ from pathlib import Path
 
 import click
 
+from astrodetect.cli.exchange import export, formats, import_
+
 _CATALOG = click.argument("path", metavar="CATALOG", type=click.Path(path_type=Path))
 
 
 @click.group()
 def catalog() -> None:
     """Look at, convert, join and check catalogs."""
+
+
+for _command in (export, import_, formats):
+    catalog.add_command(_command)
 
 
 @catalog.command()
@@ -111,40 +117,6 @@ def _numbers(option: str, text: str | None, n: int) -> tuple[float, ...] | None:
     if len(numbers) != n or not all(map(math.isfinite, numbers)):
         raise click.UsageError(f"{option} {text}: expected {n} numbers with commas between")
     return numbers
-
-
-@catalog.command()
-@_CATALOG
-@click.argument("out", metavar="[OUT]", type=click.Path(path_type=Path, allow_dash=True), required=False)
-@click.option(
-    "--table",
-    type=click.Choice(["detections", "tracks", "recordings", "camera"]),
-    default="detections",
-    show_default=True,
-    help="Which table.",
-)
-@click.option("--accepted", is_flag=True, help="Only accepted detections, and what belongs to them.")
-@click.option(
-    "--format",
-    type=click.Choice(["ecsv", "csv", "votable", "parquet"]),
-    help="By the ending of OUT if not given.",
-)
-@click.option("--overwrite", is_flag=True, help="Replace OUT if it is there.")
-def export(
-    path: Path, out: Path | None, table: str, accepted: bool, format: str | None, overwrite: bool
-) -> None:
-    """Write a table of a catalog as ECSV, CSV, VOTable or Parquet.
-
-    Without OUT, or with -, it goes to standard output.
-    """
-    from astrodetect.catalogs.exports import export as export_to
-    from astrodetect.catalogs.reader import Catalog
-
-    target = None if out is None or str(out) == "-" else out
-    with Catalog(path) as opened:
-        data = export_to(opened, target, table=table, accepted=accepted, format=format, overwrite=overwrite)
-    if target is None:
-        click.echo(data, nl=False)
 
 
 @catalog.command()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -13,6 +13,16 @@ from astrodetect.core.errors import AstrodetectError
 from astrodetect.exchange.formats import Format
 from astrodetect.exchange.ftp_text import FtpMeteor, FtpText, looks_like_ftpdetectinfo, parse
 from astrodetect.exchange.model import NAN, SKY, Content, Observed, detections_of, refuse
+from astrodetect.exchange.outgoing import (
+    Outgoing,
+    lacks_pixels,
+    lacks_rate,
+    lacks_time,
+    lacks_track,
+    outgoing,
+    require,
+    unique_names,
+)  # fmt: skip
 from astrodetect.exchange.text import number
 from astrodetect.methods.names import time_from_name
 
@@ -51,6 +61,32 @@ class FtpDetectInfo(Format):
                 by_file.setdefault(meteor.ff_name.text, []).append(meteor)
         recordings = tuple(_recording(text, name, meteors) for name, meteors in by_file.items())
         return Content(recordings, faults=text.faults, raw=text)
+
+    def write(self, content: Content) -> Iterator[tuple[str, bytes]]:
+        """Give a file for each camera and night.
+
+        A meteor without places on the sky is written as ``Uncalibrated``, with zeros.
+
+        Raises
+        ------
+        AstrodetectError
+            Detections have no absolute time, no place in the image, or no frame rate.
+        """
+        from astrodetect.exchange.ftp_write import night_text, nights
+
+        yield from unique_names(
+            (f"FTPdetectinfo_{name}.txt", night_text(name, items, self._width))
+            for name, items in nights(self._writable(content))
+        )
+
+    #: Columns of a row when writing; 0: as many as are known.
+    _width: ClassVar[int] = 0
+
+    def _writable(self, content: Content) -> list[Outgoing]:
+        return require(
+            self.name, outgoing(content), no_track=lacks_track, no_absolute_time=lacks_time,
+            no_position_in_the_image=lacks_pixels, no_frame_rate=lacks_rate,
+        )  # fmt: skip
 
 
 def _recording(text: FtpText, name: str, meteors: Sequence[FtpMeteor]) -> Observed:

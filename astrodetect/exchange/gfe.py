@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,16 @@ from astrodetect.core.errors import AstrodetectError
 from astrodetect.exchange.formats import Format
 from astrodetect.exchange.gfe_text import MANDATORY_COLUMNS, MANDATORY_META, GfeText, parse
 from astrodetect.exchange.model import NAN, Content, Fault, Item, Observed, detections_of, refuse
+from astrodetect.exchange.outgoing import (
+    lacks_site,
+    lacks_sky,
+    lacks_time,
+    lacks_track,
+    outgoing,
+    require,
+    unique_names,
+    with_sky,
+)  # fmt: skip
 from astrodetect.exchange.text import iso_time, number
 
 #: Names in use for the camera, the first that is there counts.
@@ -54,6 +65,23 @@ class Gfe(Format):
         faults = [*text.faults, *_missing(text)]
         track = _track(text, faults)
         return Content((_observed(text, track, faults),), faults=tuple(faults), raw=text)
+
+    def write(self, content: Content) -> Iterator[tuple[str, bytes]]:
+        """Give a file for each detection.
+
+        Raises
+        ------
+        AstrodetectError
+            Detections have no absolute time, no position on the sky, or no known site.
+        """
+        from astrodetect.exchange.gfe_write import ecsv, file_name
+
+        items = require(
+            self.name, outgoing(content), no_track=lacks_track, no_absolute_time=lacks_time,
+            no_position_on_the_sky=lacks_sky, no_known_site=lacks_site,
+        )  # fmt: skip
+        known = (with_sky(item) for item in items)
+        yield from unique_names((file_name(item), ecsv(item)) for item in known)
 
 
 def _missing(text: GfeText) -> list[Fault]:

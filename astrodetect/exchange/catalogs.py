@@ -1,0 +1,191 @@
+"""Between our catalogs and the files of others."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from astrodetect import __version__
+from astrodetect.catalogs.journal import Journal, parts_of
+from astrodetect.catalogs.reader import Catalog
+from astrodetect.core.columns import Column
+from astrodetect.core.data import Site, stable_id
+from astrodetect.core.detections import Detections
+from astrodetect.core.errors import AstrodetectError
+from astrodetect.core.results import RecordingBlock
+from astrodetect.exchange.formats import format_named, format_of_file
+from astrodetect.exchange.model import NAN, Content, Observed
+
+#: Columns of ``/recordings`` that say where a camera stands.
+SITE_COLUMNS = ("site_latitude", "site_longitude", "site_elevation")
+#: Columns that files of others add to those of the contract.
+_COLUMNS = (
+    Column("calibration", "str", "", "what the file says of its calibration"),
+    Column("rho", "float64", "pix", "distance of the line from the centre of the frame"),
+    Column("phi", "float64", "deg", "angle of the normal of the line"),
+)
+
+
+def content_of(
+    catalog: Catalog, *, accepted: bool = True, rows: Any = None, site: Site | None = None
+) -> Content:
+    """Give the detections of a catalog as a content that a format can write.
+
+    Parameters
+    ----------
+    catalog : Catalog
+        Open.
+    accepted : bool
+        Only accepted detections.
+    rows : (n,) int array, optional
+        Only these rows of ``/detections``, as `Catalog.select` gives them.
+    site : Site or None
+        Where cameras stand of which the catalog does not say it.
+    """
+    wanted = None
+    if rows is not None:
+        wanted = catalog.read_columns(["detection_id"], rows=np.asarray(rows))["detection_id"]
+    recordings = (
+        observed_of(block, accepted=accepted, wanted=wanted, site=site) for block in catalog.blocks()
+    )
+    return Content(tuple(recording for recording in recordings if len(recording.detections)))
+
+
+def observed_of(
+    block: RecordingBlock, *, accepted: bool = True, wanted: Any = None, site: Site | None = None
+) -> Observed:
+    """Give one recording of a catalog with its detections, see `content_of`."""
+    row, detections = block.recording, block.detections
+    keep = np.ones(len(detections), dtype=bool)
+    if accepted and "accepted" in detections:
+        keep &= detections["accepted"]
+    if wanted is not None and "detection_id" in detections:
+        keep &= np.isin(detections["detection_id"], wanted)
+    place = [float(row.get(name, NAN)) for name in SITE_COLUMNS]
+    stated = None if any(map(math.isnan, place)) else Site(*place)
+    return Observed(
+        block.path,
+        detections.take(keep) if len(detections) else detections,
+        camera=str(row.get("camera", "")),
+        site=stated or site,
+        time_start=float(row.get("time_start", NAN)),
+        frame_rate=float(row.get("frame_rate", NAN)),
+        width=int(row.get("width", -1)),
+        height=int(row.get("height", -1)),
+        n_frames=int(row.get("n_frames", -1)),
+    )
+
+
+def import_files(
+    paths: Sequence[Path],
+    out: Path,
+    *,
+    format: str | None = None,  # noqa: A002
+    site: Site | None = None,
+    overwrite: bool = False,
+    command: str = "",
+) -> tuple[int, int, list[str]]:
+    """Make a catalog of the files of others. All of them are read before anything is written.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        The files.
+    out : Path
+        The catalog.
+    format : str or None
+        Their format; found by looking at each if not given.
+    site : Site or None
+        Where cameras stand of which the files do not say it.
+    overwrite : bool
+        Replace a catalog that is there.
+    command : str
+        For ``/provenance``.
+
+    Returns
+    -------
+    n_recordings, n_detections : int
+        What the catalog holds.
+    notes : list of str
+        What was wrong in the files and could be read all the same, one line each.
+
+    Raises
+    ------
+    AstrodetectError
+        `out` exists, a file cannot be read, or none holds a recording.
+    """
+    if out.exists():
+        if not overwrite:
+            raise AstrodetectError(f"{out}: exists; choose another name or give --overwrite")
+        Catalog(out).close()  # anything else is not replaced
+    if parts_of(out).exists():
+        raise AstrodetectError(
+            f"{out}: a run is writing it or was broken off ({parts_of(out).name} is there)"
+        )
+    blocks: dict[int, RecordingBlock] = {}
+    notes: list[str] = []
+    for path in paths:
+        found = format_of_file(path) if format is None else format_named(format)
+        content = found.read(path)
+        notes += [f"{path}: {fault}" for fault in content.faults]
+        for block in _blocks(content, path, found.name, site):
+            blocks[block.recording_id] = block
+    if not blocks:
+        raise AstrodetectError(f"{', '.join(map(str, paths))}: no recording in it; nothing is written")
+    provenance = {
+        "pipeline": "", "pipeline_name": "import", "versions": json.dumps({"astrodetect": __version__}),
+        "command": command, "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }  # fmt: skip
+    with Journal.open(out, provenance, fresh=True, columns=_COLUMNS) as journal:
+        for block in blocks.values():
+            journal.append(block)
+        journal.finish()
+    return len(blocks), sum(len(block.detections) for block in blocks.values()), notes
+
+
+def _blocks(content: Content, path: Path, kind: str, site: Site | None) -> Iterator[RecordingBlock]:
+    fingerprint = hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
+    for number, recording in enumerate(_together(content.recordings)):
+        recording_id = stable_id(recording.path, fingerprint, number)
+        place = recording.site or site
+        times = np.asarray(recording.detections.columns.get("time_end", ()), dtype=float)
+        ends = times[np.isfinite(times)]
+        row: dict[str, Any] = {
+            "recording_id": recording_id, "path": recording.path, "root": str(path.resolve().parent),
+            "source": kind, "camera": recording.camera, "fingerprint": fingerprint,
+            "time_start": float(recording.time_start), "time_end": float(ends.max()) if len(ends) else NAN,
+            "frame_rate": float(recording.frame_rate), "width": int(recording.width),
+            "height": int(recording.height), "n_frames": int(recording.n_frames), "n_windows": 0,
+            "n_candidates": 0, "status": "done", "message": "", "seconds": 0.0,
+        }  # fmt: skip
+        row.update(zip(SITE_COLUMNS, map(float, place or (NAN, NAN, NAN)), strict=True))
+        ids = [stable_id(recording_id, rank) for rank in range(len(recording.detections))]
+        detections = recording.detections.with_columns(detection_id=np.array(ids, dtype=np.int64))
+        yield RecordingBlock(row, detections, summary=_plain(recording.meta))
+
+
+def _together(recordings: Iterable[Observed]) -> list[Observed]:
+    """Join what a file says in several places of one recording."""
+    joined: dict[tuple[str, str, Site | None], Observed] = {}
+    for recording in recordings:
+        key = (recording.path, recording.camera, recording.site)
+        former = joined.get(key)
+        if former is None:
+            joined[key] = recording
+        else:
+            both = Detections.concatenate([former.detections, recording.detections])
+            joined[key] = replace(former, detections=both)
+    return list(joined.values())
+
+
+def _plain(meta: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {key: value for key, value in meta.items() if isinstance(value, str | int | float | bool)}
+    return {"file": kept} if kept else {}
