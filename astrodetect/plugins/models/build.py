@@ -1,0 +1,12 @@
+"""From a configuration to a model."""
+
+from __future__ import annotations
+
+from astrodetect.plugins.models.config import ModelConfig
+from astrodetect.plugins.models.fcn import FcnMil
+from astrodetect.plugins.models.model import PatchModel
+
+
+def build_model(config: ModelConfig) -> PatchModel | FcnMil:
+    """Give the model that a configuration describes, with new weights from torch's random generator."""
+    return FcnMil(config) if config.method == "fcn-mil" else PatchModel(config)

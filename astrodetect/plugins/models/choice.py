@@ -1,0 +1,111 @@
+"""Which cells of a score map are looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from astrodetect.core.errors import AstrodetectError
+from astrodetect.plugins.models import attention, perturbed
+from astrodetect.plugins.models.config import ModelConfig
+
+
+@dataclass(frozen=True)
+class Choice:
+    """K cells of each score map.
+
+    Attributes
+    ----------
+    indices : (B, K) int64 tensor
+        Into the flat maps.
+    valid : (B, K) bool tensor
+        False where a map had fewer cells that may be chosen.
+    weights : (B, K) tensor
+        How much each counts; sums to 1, without gradient.
+    attention : (B, K) tensor
+        What carries the gradient back to the scores.
+    drawn : bool
+        Whether they were drawn by attention sampling.
+    """
+
+    indices: Tensor
+    valid: Tensor
+    weights: Tensor
+    attention: Tensor
+    drawn: bool = False
+
+
+def only_peaks(scores: Tensor, reach: tuple[int, int]) -> Tensor:
+    """Give score maps (B, h, w) with ``-inf`` where a better cell lies within `reach` cells."""
+    if reach == (0, 0):
+        return scores
+    kernel = (2 * reach[0] + 1, 2 * reach[1] + 1)
+    highest = functional.max_pool2d(scores.detach()[:, None], kernel, 1, reach)[:, 0]
+    return torch.where(scores.detach() >= highest, scores, -torch.inf)
+
+
+def check_count(k: int, shape: tuple[int, int]) -> None:
+    """Refuse more patches than cells.
+
+    Raises
+    ------
+    AstrodetectError
+        Naming both.
+    """
+    if k > shape[0] * shape[1]:
+        raise AstrodetectError(
+            f"k = {k} patches are asked of a score map of {shape[0]} x {shape[1]} cells; "
+            f"lower k, or use larger images or a larger scale"
+        )
+
+
+def _even(valid: Tensor) -> Tensor:
+    return valid.float() / valid.sum(dim=1, keepdim=True).clamp_min(1)
+
+
+def _weights(chosen: Tensor, valid: Tensor) -> Tensor:
+    """Give weights in proportion to the attention of the valid ones; equal if there is none."""
+    share = torch.where(valid, chosen.detach(), 0)
+    total = share.sum(dim=1, keepdim=True)
+    return torch.where(total > 1e-12, share / total.clamp_min(1e-12), _even(valid))
+
+
+def take_best(scores: Tensor, k: int, *, weighted: bool) -> Choice:
+    """Take the K highest of flat scores (B, N), weighted by their attention or all alike."""
+    indices = scores.detach().topk(k, dim=1).indices
+    valid = torch.isfinite(scores.detach().gather(1, indices))
+    chosen = torch.softmax(scores.float(), dim=1).gather(1, indices)
+    return Choice(indices, valid, _weights(chosen, valid) if weighted else _even(valid), chosen)
+
+
+def draw(scores: Tensor, k: int, config: ModelConfig, generator: torch.Generator | None) -> Choice:
+    """Draw K of flat scores (B, N) by attention sampling."""
+    logits = attention.smooth(scores, config.smoothing)
+    indices = attention.sample(logits, k, replace=config.replace, generator=generator)
+    valid = torch.isfinite(logits.detach().gather(1, indices))
+    chosen = torch.softmax(logits.float(), dim=1).gather(1, indices)
+    if config.gradient == "none":
+        chosen = chosen.detach()
+    weights, _ = attention.coefficients(chosen.detach(), replace=config.replace)
+    return Choice(indices, valid, weights * valid, chosen, drawn=True)
+
+
+def take_perturbed(scores: Tensor, k: int, noise: perturbed.Noise) -> Choice:
+    """Take the K highest of flat scores (B, N), with their chance to stay chosen under noise."""
+    levels = perturbed.standardise(scores)
+    indices = levels.detach().topk(k, dim=1).indices
+    valid = torch.isfinite(levels.detach().gather(1, indices))
+    chance = perturbed.inclusion(levels, indices, k, noise)
+    return Choice(indices, valid, _even(valid), chance)
+
+
+def mixture(scores: Tensor, k: int, noise: perturbed.Noise) -> Tensor:
+    """Give the published mixture (B, K, N) of flat scores, scaled to lie between 0 and 1 first."""
+    allowed = torch.isfinite(scores)
+    lowest = torch.where(allowed, scores, torch.inf).amin(dim=1, keepdim=True)
+    highest = torch.where(allowed, scores, -torch.inf).amax(dim=1, keepdim=True)
+    scaled = torch.where(allowed, (scores - lowest) / (highest - lowest + 1e-5), -torch.inf)
+    return perturbed.perturbed_topk(scaled, k, noise, "reference")

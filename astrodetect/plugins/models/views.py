@@ -1,0 +1,71 @@
+"""The low-resolution view of an image."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from astrodetect.plugins.models.geometry import Grid
+
+
+class View(nn.Module):
+    """Mean and maximum over blocks of pixels, for any scale.
+
+    Pixel y belongs to block ``floor((y + 1/2) * scale)``, so blocks never overlap and block i is
+    centred at ``(i + 1/2) / scale - 1/2``. Where `scale` is not the inverse of a whole number, blocks
+    differ by a pixel in size; shorter ones count their last pixel twice in the mean.
+
+    Parameters
+    ----------
+    scale : float
+        Cells of the view per pixel, in (0, 1].
+    kinds : sequence of {"mean", "max"}
+        What is kept; the view has ``len(kinds)`` times as many planes as the image.
+    """
+
+    def __init__(self, scale: float, kinds: Sequence[str] = ("mean", "max")) -> None:
+        super().__init__()
+        self.scale = scale
+        self.kinds = tuple(kinds)
+
+    @property
+    def grid(self) -> Grid:
+        """Positions of the cells in pixels."""
+        return Grid(1 / self.scale, 0.5 / self.scale - 0.5)
+
+    @property
+    def block(self) -> int:
+        """Largest side of a block in pixels."""
+        return math.ceil(1 / self.scale - 1e-9)
+
+    def cells(self, length: int) -> int:
+        """Number of cells for so many pixels."""
+        return math.floor((length - 0.5) * self.scale + 1e-9) + 1
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Give the view (B, C * kinds, h, w) of images (B, C, H, W), as float32 or what they are."""
+        images = images if images.is_floating_point() else images.float()
+        for axis in (-2, -1):
+            images = self._whole_blocks(images, axis)
+        return torch.cat([self._pool(images, kind) for kind in self.kinds], dim=1)
+
+    def _pool(self, images: Tensor, kind: str) -> Tensor:
+        if kind == "mean":
+            return functional.avg_pool2d(images, self.block, self.block)
+        return functional.max_pool2d(images, self.block, self.block)
+
+    def _whole_blocks(self, images: Tensor, axis: int) -> Tensor:
+        """Repeat rows or columns so that every block has the same number of them."""
+        length = images.shape[axis]
+        blocks = torch.floor((torch.arange(length, dtype=torch.float64) + 0.5) * self.scale + 1e-9).long()
+        counts = torch.bincount(blocks, minlength=self.cells(length))
+        if bool((counts == self.block).all()):
+            return images
+        first = torch.cumsum(counts, 0) - counts
+        offsets = torch.arange(self.block).expand(len(counts), -1)
+        rows = (first[:, None] + torch.minimum(offsets, counts[:, None] - 1)).reshape(-1)
+        return images.index_select(axis, rows.to(images.device))
