@@ -54,7 +54,7 @@ def _scalar(value: Any) -> str:
     if isinstance(value, int) or _PLAIN.fullmatch(text):
         return text
     text = text.encode("utf-8", "replace").decode()
-    quoted: str = yaml.safe_dump(text, default_style='"', allow_unicode=True, width=1 << 30)
+    quoted: str = yaml.safe_dump(text, default_style="'", allow_unicode=True, width=1 << 30)
     return quoted.strip()
 
 
@@ -100,9 +100,8 @@ def _columns(track: Mapping[str, Any]) -> Iterator[tuple[str, str, str, list[str
     yield "datetime", "", "string", [iso_text(value) for value in track["time"]]
     for name, ours in zip(("ra", "dec", "azimuth", "altitude"), SKY, strict=True):
         yield name, "deg", "float64", _numbers(track[ours])
-    for name, ours in (("x_image", "x"), ("y_image", "y")):
-        if _has(track, ours):
-            yield name, "pix", "float64", _numbers(track[ours])
+    for name, ours in (("x_image", "x"), ("y_image", "y")):  # WMPL loads no file without them
+        yield name, "pix", "float64", _numbers(track.get(ours, np.full(len(track["time"]), np.nan)))
     if _has(track, "magnitude"):
         yield "mag_data", "mag", "float64", _numbers(track["magnitude"])
     for name, ours, unit in _ERRORS:
@@ -141,5 +140,5 @@ def _has(track: Mapping[str, Any], name: str) -> bool:
 
 
 def _numbers(values: Any) -> list[str]:
-    """Give the shortest texts that are read back as the same numbers; nothing for what is not known."""
-    return [repr(float(value)) if np.isfinite(value) else "" for value in values]
+    """Give the shortest texts that are read back as the same numbers; ``nan`` for what is not known."""
+    return [repr(float(value)) if np.isfinite(value) else "nan" for value in values]
