@@ -16,7 +16,9 @@ _COMMANDS = {
     "plugins": "plugins",
     "simulate": "simulate",
     "evaluate": "evaluate",
+    "train": "train",
     "catalog": "catalog",
+    "events": "events",
     "report": "report",
 }
 

@@ -10,19 +10,17 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from astrodetect.core.data import Site
 from astrodetect.events.directions import (
     Floats,
     celestial_to_earth,
-    earth_to_horizontal,
     separation,
     solar_longitude,
     unit,
@@ -72,55 +70,69 @@ class Shower:
     speed: float
     source: str
 
-    def is_active(self, longitude: float) -> bool:
-        """Tell whether the shower is active at a solar longitude (deg)."""
-        return (longitude - self.begin) % 360.0 <= (self.end - self.begin) % 360.0
+    def is_active(self, longitude: ArrayLike) -> NDArray[np.bool_]:
+        """Tell whether the shower is active at solar longitudes (deg)."""
+        active: NDArray[np.bool_] = (np.asarray(longitude) - self.begin) % 360.0 <= (
+            self.end - self.begin
+        ) % 360
+        return active
 
-    def radiant(self, longitude: float) -> tuple[float, float]:
-        """Give RA and Dec (deg, J2000) of the geocentric radiant at a solar longitude (deg)."""
-        elapsed = (longitude - self.peak + 180.0) % 360.0 - 180.0
-        dec = self.dec + self.dec_drift * elapsed
-        return (self.ra + self.ra_drift * elapsed) % 360.0, max(-90.0, min(90.0, dec))
+    def radiant(self, longitude: ArrayLike) -> tuple[Floats, Floats]:
+        """Give RA and Dec (deg, J2000) of the geocentric radiant at solar longitudes (deg).
+
+        Examples
+        --------
+        >>> ra, dec = shower_named("PER").radiant(142.0)
+        >>> round(float(ra), 2), round(float(dec), 2)
+        (51.0, 58.62)
+        """
+        elapsed = (np.asarray(longitude, dtype=np.float64) - self.peak + 180.0) % 360.0 - 180.0
+        dec = np.clip(self.dec + self.dec_drift * elapsed, -90.0, 90.0)
+        return (self.ra + self.ra_drift * elapsed) % 360.0, dec
 
 
 @dataclass(frozen=True)
 class Rules:
     """How near a meteor must come to what is expected of a shower."""
 
-    #: Largest distance (deg) of the radiant from the great circle of the path. The error of the path,
-    #: carried to the radiant, is added to it.
+    #: Largest distance (deg) of the radiant from the great circle of the path. The error of the circle at the
+    #: radiant is added, and may at most make it half as large again.
     radius: float = 4.0
     #: Lowest and highest beginning (km) that may explain the angular speed.
     heights: tuple[float, float] = (70.0, 130.0)
 
 
 @dataclass(frozen=True)
-class Path:
-    """What one camera saw of a meteor.
+class Paths:
+    """What single cameras saw of n meteors.
 
     Attributes
     ----------
-    begin, end : (3,) array
+    begin, end : (n, 3) array
         Directions in the Earth's frame (`astrodetect.events.directions`).
-    pole : (3,) array
-        Pole of its great circle.
-    pole_error : float
-        Standard error of the great circle as a whole (deg): scatter of the points across it.
-    site : Site
-        Where the camera stands.
-    time : float
+    pole : (n, 3) array
+        Poles of the great circles; NaN where there is none.
+    tilt : (n,) array
+        Standard error by which a great circle may turn about the middle of its track (rad).
+    site : (n, 3) array
+        Degrees north, degrees east, metres.
+    time : (n,) array
         UTC Unix seconds of the beginning.
-    duration : float
-        Seconds from `begin` to `end`; NaN if unknown: the speed is not asked about then.
+    duration : (n,) array
+        Seconds from `begin` to `end`; NaN or 0 if unknown: the speed is not asked about then.
     """
 
     begin: Floats
     end: Floats
     pole: Floats
-    pole_error: float
-    site: Site
-    time: float
-    duration: float
+    tilt: Floats
+    site: Floats
+    time: Floats
+    duration: Floats
+
+    def take(self, rows: Any) -> Paths:
+        """Give some of them."""
+        return Paths(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
 @cache
@@ -151,8 +163,8 @@ def shower_named(code: str) -> Shower:
 
 
 def apparent_radiant(
-    ra: float, dec: float, speed: float, time: float, site: Site
-) -> tuple[NDArray[np.float64], float]:
+    ra: ArrayLike, dec: ArrayLike, speed: float, time: ArrayLike, site: ArrayLike
+) -> tuple[Floats, Floats]:
     """Give where a geocentric radiant stands for an observer, and the speed at which meteors come in.
 
     Zenith attraction and diurnal aberration are added (Ceplecha 1987, Bull. Astron. Inst. Czech. 38, 222,
@@ -160,110 +172,110 @@ def apparent_radiant(
 
     Parameters
     ----------
-    ra, dec : float
+    ra, dec : float or (n,) array
         Geocentric radiant (deg, J2000).
     speed : float
         Geocentric speed (km/s).
-    time : float
+    time : float or (n,) array
         UTC Unix seconds.
-    site : Site
-        Of the observer.
+    site : (3,) or (n, 3) array
+        Of the observer: degrees north, degrees east, metres.
 
     Returns
     -------
-    direction : (3,) array
+    direction : (3,) or (n, 3) array
         Unit vector in the Earth's frame, toward the radiant.
-    speed : float
+    speed : float or (n,) array
         Relative to the air (km/s).
     """
+    lat, lon, _ = np.moveaxis(np.asarray(site, dtype=np.float64), -1, 0)
     radiant = celestial_to_earth(ra, dec, time)
     fast = float(np.hypot(speed, _ESCAPE))
-    up = unit_vector(site.longitude, site.latitude)
-    zenith = float(separation(radiant, up))
+    up = unit_vector(lon, lat)
+    zenith = separation(radiant, up)
     moved = 2.0 * np.degrees(np.arctan((fast - speed) / (fast + speed) * np.tan(np.radians(zenith) / 2.0)))
-    toward = np.radians(zenith - moved)
-    across = unit(radiant - (radiant @ up) * up) if 1e-6 < zenith < 180.0 - 1e-6 else np.zeros(3)
+    toward = np.radians(zenith - moved)[..., None]
+    across = radiant - np.sum(radiant * up, axis=-1, keepdims=True) * up
+    across = across / np.maximum(np.linalg.norm(across, axis=-1, keepdims=True), 1e-9)
     attracted = np.cos(toward) * up + np.sin(toward) * across
-    east = unit_vector(site.longitude + 90.0, 0.0)
-    turning = _ROTATION * np.cos(np.radians(site.latitude)) * east
-    motion = -fast * attracted - turning  # of the meteor, relative to the turning air
-    return unit(-motion), float(np.linalg.norm(motion))
+    turning = _ROTATION * np.cos(np.radians(lat))[..., None] * unit_vector(lon + 90.0, 0.0 * lat)
+    coming_from = fast * attracted + turning  # against the motion relative to the turning air
+    return unit(coming_from), np.linalg.norm(coming_from, axis=-1)
 
 
-def associate(path: Path, rules: Rules | None = None, showers: Sequence[Shower] | None = None) -> str:
-    """Give the code of the shower that a meteor belongs to; ``"SPO"`` if it belongs to none.
+def associate(
+    paths: Paths, rules: Rules | None = None, showers: Sequence[Shower] | None = None
+) -> NDArray[np.str_]:
+    """Give the codes (n,) of the showers that meteors belong to; ``"SPO"`` for those that belong to none.
 
     Of several that fit, the one whose radiant and speed fit best.
 
-    Examples
-    --------
-    A meteor overhead in Greenwich that moves away from the radiant of the Perseids, in their night:
-
-    >>> from astrodetect.events.directions import horizontal_to_earth
-    >>> site = Site(51.48, 0.0, 0.0)
-    >>> radiant, _ = apparent_radiant(48.2, 58.1, 59.1, 1723334400.0, site)
-    >>> begin = horizontal_to_earth([150.0], [70.0], site)[0]
-    >>> pole = unit(np.cross(radiant, begin))
-    >>> end = begin * np.cos(0.16) + np.cross(pole, begin) * np.sin(0.16)
-    >>> associate(Path(begin, end, pole, 0.01, site, 1723334400.0, 0.4))
-    'PER'
+    Parameters
+    ----------
+    paths : Paths
+        What was seen.
+    rules : Rules, optional
+        How near it must come.
+    showers : sequence of Shower, optional
+        Others than those of the package.
     """
     rules = rules or Rules()
-    if not np.all(np.isfinite(path.pole)):
-        return SPORADIC
-    longitude = float(solar_longitude(path.time))
-    best, cost = SPORADIC, np.inf
+    codes = np.full(len(paths.time), SPORADIC, dtype="<U8")
+    best = np.full(len(paths.time), np.inf)
+    longitude = solar_longitude(paths.time)
+    sane = np.all(np.isfinite(paths.pole), axis=1)
     for shower in shower_table() if showers is None else showers:
-        if shower.is_active(longitude):
-            found = _misfit(path, shower, longitude, rules)
-            if found < cost:
-                best, cost = shower.code, found
-    return best
+        rows = np.flatnonzero(shower.is_active(longitude) & sane)
+        if len(rows):
+            cost = _misfit(paths.take(rows), shower, longitude[rows], rules)
+            better = cost < best[rows]
+            codes[rows[better]], best[rows[better]] = shower.code, cost[better]
+    return codes
 
 
-def _misfit(path: Path, shower: Shower, longitude: float, rules: Rules) -> float:
-    """Give how badly a shower fits: below 2 of the two tests; infinite where one fails."""
+def _misfit(paths: Paths, shower: Shower, longitude: Floats, rules: Rules) -> Floats:
+    """Give how badly a shower fits (n,): below 2, of two tests; infinite where one fails."""
     ra, dec = shower.radiant(longitude)
-    radiant, speed = apparent_radiant(ra, dec, shower.speed, path.time, path.site)
-    if float(earth_to_horizontal(radiant, path.site)[1]) < -_SLACK:
-        return np.inf
-    behind = _behind(path, radiant)
-    length = float(separation(path.begin, path.end))
-    if behind < -_SLACK or behind + length > 180.0:
-        return np.inf
-    # An error across the path of length L grows to this at the distance of the radiant.
-    error = path.pole_error * (1.0 + 2.0 * abs(np.sin(np.radians(behind + length / 2))) / np.radians(length))
-    away = abs(90.0 - float(separation(path.pole, radiant))) / float(np.hypot(rules.radius, 2.0 * error))
-    if away > 1.0:
-        return np.inf
-    return away + _speed_misfit(path, max(behind, 0.0), length, speed, rules)
+    radiant, speed = apparent_radiant(ra, dec, shower.speed, paths.time, paths.site)
+    up = unit_vector(paths.site[:, 1], paths.site[:, 0])
+    elevation = 90.0 - separation(radiant, up)
+    behind = _behind(paths, radiant)
+    length = separation(paths.begin, paths.end)
+    above = (elevation >= -_SLACK) & (behind >= -_SLACK) & (behind + length <= 180.0)
+    # A great circle that may turn by this much about its track misses the radiant by so much.
+    error = np.degrees(2.0 * paths.tilt) * np.abs(np.sin(np.radians(behind + length / 2)))
+    allowed = np.hypot(rules.radius, np.minimum(error, rules.radius))
+    away = np.abs(90.0 - separation(paths.pole, radiant)) / allowed
+    slow = _speed_misfit(paths, np.maximum(behind, 0.0), length, speed, rules)
+    return np.where(above & (away <= 1.0), away + slow, np.inf)
 
 
-def _behind(path: Path, radiant: Floats) -> float:
-    """Give how far along the great circle the beginning is from the radiant, in (-180, 180] degrees."""
-    foot = unit(radiant - (radiant @ path.pole) * path.pole)
-    forward = float(path.pole @ np.cross(foot, path.begin))
-    return float(np.degrees(np.arctan2(forward, foot @ path.begin)))
+def _behind(paths: Paths, radiant: Floats) -> Floats:
+    """Give how far along the great circles the beginnings are from the radiant, in (-180, 180] degrees."""
+    foot = unit(radiant - np.sum(radiant * paths.pole, axis=1, keepdims=True) * paths.pole)
+    forward = np.sum(paths.pole * np.cross(foot, paths.begin), axis=1)
+    angle: Floats = np.degrees(np.arctan2(forward, np.sum(foot * paths.begin, axis=1)))
+    return angle
 
 
-def _speed_misfit(path: Path, behind: float, length: float, speed: float, rules: Rules) -> float:
+def _speed_misfit(paths: Paths, behind: Floats, length: Floats, speed: Floats, rules: Rules) -> Floats:
     """Give 0 to 1 for an angular speed that a beginning within the heights explains; else infinity.
 
     A meteor that covers s km from the range r, at the angle b from its radiant, covers the angle L:
     sin(L) / s = sin(b + L) / r.
     """
-    if not path.duration > 0 or not length > 0:
-        return 0.0
     b, angle = np.radians(behind), np.radians(length)
-    distance = speed * path.duration * np.sin(b + angle) / np.sin(angle)
-    altitude = np.radians(float(earth_to_horizontal(path.begin, path.site)[1]))
-    ground = _EARTH_RADIUS + path.site.elevation / 1000.0
-    height = float(
-        np.sqrt(ground**2 + distance**2 + 2 * ground * distance * np.sin(altitude)) - _EARTH_RADIUS
-    )
-    low, high = rules.heights
-    # Near the radiant a small error of the place is a large one of the speed.
-    slack = (high - low) * min(1.0, 0.1 + np.radians(rules.radius) / 4 / max(np.sin(b + angle), 1e-3))
-    if not low - slack <= height <= high + slack:
-        return np.inf
-    return float(abs(height - (low + high) / 2) / (high - low + 2 * slack))
+    up = unit_vector(paths.site[:, 1], paths.site[:, 0])
+    ground = _EARTH_RADIUS + paths.site[:, 2] / 1000.0
+    with np.errstate(invalid="ignore", divide="ignore"):
+        distance = speed * paths.duration * np.sin(b + angle) / np.sin(angle)
+        sine = np.sum(paths.begin * up, axis=1)
+        height = np.sqrt(ground**2 + distance**2 + 2 * ground * distance * sine) - _EARTH_RADIUS
+        low, high = rules.heights
+        # Near the radiant a small error of the place is a large one of the speed.
+        slack = np.radians(rules.radius) / 4 / np.maximum(np.sin(b + angle), 1e-3)
+        slack = (high - low) * np.minimum(1.0, 0.1 + slack)
+        fits = (height >= low - slack) & (height <= high + slack)
+        misfit = np.abs(height - (low + high) / 2) / (high - low + 2 * slack)
+        unknown = ~(paths.duration > 0) | ~(length > 0)
+    return np.where(unknown, 0.0, np.where(fits, misfit, np.inf))
