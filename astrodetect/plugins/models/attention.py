@@ -20,9 +20,8 @@ Gradient = Literal["baseline", "unbiased", "reference"]
 
 def gumbel(shape: torch.Size, like: Tensor, generator: torch.Generator | None = None) -> Tensor:
     """Draw from the standard Gumbel distribution, float32."""
-    uniform = torch.rand(shape, device=like.device, generator=generator, dtype=torch.float32)
-    tiny = torch.finfo(torch.float32).tiny
-    return -torch.log(-torch.log(uniform.clamp_min(tiny)).clamp_min(tiny))
+    waiting = torch.empty(shape, device=like.device, dtype=torch.float32).exponential_(generator=generator)
+    return -torch.log(waiting.clamp_min(torch.finfo(torch.float32).tiny))
 
 
 def smooth(logits: Tensor, share: float) -> Tensor:
