@@ -1,24 +1,29 @@
 """Runs over archives: scaling over processes, overhead, many small recordings, memory.
 
-    python benchmarks/archive.py [scaling] [overhead] [tiny] [--repeats 3] [--copies 6]
+    python benchmarks/archive.py [scaling] [overhead] [tiny] [follow] [--repeats 3] [--copies 6]
 
 * scaling: whole runs of one and of two worker processes, against one process held to one core.
 * overhead: a job with journal and catalog against a bare loop over the same recordings.
 * tiny: 20,000 recordings of one small frame; the cost of each beyond its processing, and the growth
   of memory while 10,000 of them go through.
+* follow: event folders are copied into a tree that is watched; the time from the last file to the
+  result in the journal.
 
 Wall times are medians over alternating rounds.
 """
 
 import argparse
+import json
 import os
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from time import perf_counter
 from typing import ClassVar
@@ -171,16 +176,45 @@ def tiny(folder: Path) -> None:
     print(f"tiny: nothing to do: {1e3 * (perf_counter() - start) / N_TINY:.2f} ms each")
 
 
+def follow(folder: Path, n_events: int = 12) -> None:
+    """Events that arrive one by one at a station."""
+    events = folder / "events"
+    write_archive(events, 1)
+    found = sorted(path for path in (events / "0").rglob("events/*") if path.is_dir())
+    night, log = folder / "night", folder / "follow.jsonl"
+    night.mkdir()
+    command = [sys.executable, "-m", "astrodetect", "run", "--pipeline", "meteor", str(night), "--follow"]
+    options = ["--quiet", "--timeout", "300", "--out", str(folder / "follow.h5"), "--log", str(log)]
+    station = subprocess.Popen([*command, *options])
+    complete: dict[str, float] = {}
+    try:
+        for number in range(n_events):
+            time.sleep(4)
+            name = f"E{number}_{found[number % len(found)].name}"
+            shutil.copytree(found[number % len(found)], night / name)
+            complete[name] = time.time()
+        time.sleep(10)
+    finally:
+        station.terminate()
+        station.wait()
+    told = [json.loads(line) for line in log.read_text().splitlines()]
+    for event in ("recording_started", "recording_done"):
+        at = {e["path"]: datetime.fromisoformat(e["time"]).timestamp() for e in told if e["event"] == event}
+        late = [at[name] - moment for name, moment in complete.items()]
+        told_of = f"{statistics.median(late):.2f} s after the last file, at most {max(late):.2f} s"
+        print(f"follow: {event} {told_of} ({len(late)} events)")
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("parts", nargs="*", choices=["scaling", "overhead", "tiny", []], default=[])
+    parser.add_argument("parts", nargs="*", choices=["scaling", "overhead", "tiny", "follow", []], default=[])
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--copies", type=int, default=6, help="four recordings each, for scaling")
     given = parser.parse_args()
-    parts = given.parts or ["scaling", "overhead", "tiny"]
+    parts = given.parts or ["scaling", "overhead", "tiny", "follow"]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if "scaling" in parts:
@@ -189,6 +223,8 @@ def main() -> None:
             overhead(folder, given.repeats)
         if "tiny" in parts:
             tiny(folder)
+        if "follow" in parts:
+            follow(folder)
 
 
 if __name__ == "__main__":

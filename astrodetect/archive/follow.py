@@ -20,12 +20,13 @@ from astrodetect.core.errors import AstrodetectError
 from astrodetect.core.hooks import HookCaller
 from astrodetect.core.results import RecordingBlock
 
-#: Seconds between two looks at what changes, and how finely waiting is cut.
-INTERVAL, _SLICE = 0.5, 0.1
+#: Seconds between two looks at what changes, at least so many times what a look takes; and how finely
+#: waiting is cut.
+INTERVAL, _LOOK_FACTOR, _SLICE = 0.2, 5.0, 0.1
 #: A catalog is put together after so many seconds, or so many times the seconds that it took last.
 ASSEMBLE, _ASSEMBLE_FACTOR = 300.0, 50.0
 #: Seconds for which files must not have changed, if nothing else is asked for.
-SETTLE = 2.0
+SETTLE = 1.5
 
 
 def calm() -> None:
@@ -79,19 +80,23 @@ class Watch(Job):
         for root in roots:
             if not root.is_dir():
                 raise AstrodetectError(f"{root}: no such folder; --follow watches folders")
-        settle = self.how.settle or SETTLE
+        settle = SETTLE if self.how.settle is None else self.how.settle
         return self._look([Tree(root, sources, self.how.choice, settle) for root in roots], hooks)
 
     def _look(self, trees: list[Tree], hooks: HookCaller) -> Iterator[Recording | None]:
         while not self.stopping:
-            end = time.monotonic() + INTERVAL
-            for recording in self._complete(trees, end):
+            start = time.monotonic()
+            nothing = True
+            for recording in self._complete(trees, start + INTERVAL):
                 if self.stopping:
                     return
                 yield recording
+                nothing = False
+            took = time.monotonic() - start if nothing else 0.0
             self._assemble(hooks)
-            while not self.stopping and time.monotonic() < end:
-                time.sleep(_SLICE)
+            end = start + max(INTERVAL, _LOOK_FACTOR * took)
+            while not self.stopping and (left := end - time.monotonic()) > 0:
+                time.sleep(min(_SLICE, left))
                 self.tick()
                 yield None
 

@@ -41,8 +41,9 @@ class How:
         Seconds for one recording; then it counts as failed.
     choice : Choice
         Which recordings.
-    settle : float
-        Recordings with a file younger than this (s) are left for later.
+    settle : float or None
+        Recordings with a file younger than this (s) are left for later; None: a job that follows has a
+        time of its own, any other leaves none.
     failed : {"again", "only", "never"}
         Whether recordings that failed in an earlier run are tried again, alone, or not.
     scheduler : str
@@ -53,7 +54,7 @@ class How:
     device: str = "auto"
     timeout: float | None = None
     choice: Choice = ALL
-    settle: float = 0.0
+    settle: float | None = None
     failed: Literal["again", "only", "never"] = "again"
     scheduler: str = ""
 
@@ -100,7 +101,7 @@ class Job:
             There is no input, or it holds no recording.
         """
         found = self.pipeline.find(self.inputs, hooks.warn, self.how.choice)
-        return self._settled(found) if self.how.settle > 0 else found
+        return self._settled(found, self.how.settle) if self.how.settle else found
 
     def run(self, hooks: HookCaller | None = None) -> Iterator[RecordingBlock]:
         """Process what is not done yet; the catalog is whole when the iterator ends.
@@ -183,9 +184,9 @@ class Job:
     def tick(self) -> None:
         """Do what is to be done from time to time; is called while others work."""
 
-    def _settled(self, recordings: Iterable[Recording]) -> Iterator[Recording]:
+    def _settled(self, recordings: Iterable[Recording], settle: float) -> Iterator[Recording]:
         for recording in recordings:
-            if age(recording) < self.how.settle:
+            if age(recording) < settle:
                 self.summary.leave(recording.path)
             else:
                 yield recording

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -85,24 +86,36 @@ class _Hot:
     """A part of the tree in which every file is watched."""
 
     part: Part
-    changed: float
+    #: When it was looked at last.
+    looked: float
+    #: When a file in it came, went or changed.
+    changed: float = float("-inf")
     files: dict[str, Stat] = field(default_factory=dict)
+    #: Since when each file is as it is, on the clock of `time.monotonic`.
     since: dict[str, float] = field(default_factory=dict)
     #: Of recordings that were given, by path: the place where their files lie, and how these were.
     given: dict[str, tuple[str, frozenset[tuple[str, Stat]]]] = field(default_factory=dict)
     #: When it was searched last.
     searched: float = float("-inf")
 
-    def look(self, now: float, folders: Search) -> None:
-        """Take in how the files are now."""
-        found = dict(_stats(self.part, folders))
-        for path, stat in found.items():
+    def look(self, folders: Search, within: float = 0.0) -> None:
+        """Take in how the files are now.
+
+        What has changed did so since the last look, or `within` so many seconds: the times of files
+        say when, unless they are those of another machine's clock.
+        """
+        now, clock, found = time.monotonic(), time.time(), {}
+        within = max(within, now - self.looked + _RACY)
+        for path, stat, touched in _stats(self.part, folders):
+            found[path] = stat
             if self.files.get(path) != stat:
-                self.since[path] = self.changed = now
-        if len(found) < len(self.files) or found.keys() != self.files.keys():
+                ago = clock - touched
+                self.since[path] = now - min(ago, _HOT) if 0 < ago < within else now
+                self.changed = max(self.changed, self.since[path])
+        if self.files.keys() - found.keys():
             self.changed = now
         self.since = {path: self.since[path] for path in found}
-        self.files = found
+        self.files, self.looked = found, now
 
     def place(self, recording: Recording) -> str:
         """Give where the files of a recording lie, those too that may yet come."""
@@ -117,7 +130,8 @@ class _Hot:
         return frozenset(item for item in self.files.items() if item[0].startswith(folder))
 
 
-def _stats(part: Part, folders: Search) -> Iterator[tuple[str, Stat]]:
+def _stats(part: Part, folders: Search) -> Iterator[tuple[str, Stat, float]]:
+    """Give the files of a part, and when each was written or given its name."""
     pending = [part.folder]
     while pending:
         folder = pending.pop()
@@ -126,7 +140,8 @@ def _stats(part: Part, folders: Search) -> Iterator[tuple[str, Stat]]:
                 with suppress(OSError):
                     if not entry.name.startswith(".") and entry.is_file():
                         status = entry.stat()
-                        yield entry.path, (status.st_size, status.st_mtime_ns)
+                        touched = max(status.st_mtime, status.st_ctime)
+                        yield entry.path, (status.st_size, status.st_mtime_ns), touched
         if part.deep:
             pending += folders.inner(folder)
 
@@ -171,7 +186,8 @@ class Tree:
         self._hot: dict[Part, _Hot] = {}
         self._cold: dict[Part, int] = {}
         self._told: set[str] = set()
-
+        self._passed = False
+        self._looked = time.monotonic()
         self._everything = self._parts(self.root)
         self._started = self._next = time.monotonic()
 
@@ -197,6 +213,7 @@ class Tree:
         took = time.monotonic() - self._started
         self._started = self._next = time.monotonic() + max(_FULL_LEAST, _FULL_FACTOR * took)
         self._everything = self._parts(self.root)
+        self._passed = True
 
     def _parts(self, start: Path | str) -> Iterator[Part]:
         return self._folders.parts(str(start)) if self._in_parts else iter([Part(str(self.root), True)])
@@ -206,6 +223,7 @@ class Tree:
         for folder in self._folders.changed_splits():
             for part in self._parts(folder):
                 yield from self._look(part)
+        self._looked = time.monotonic()
         for hot in list(self._hot.values()):
             if hot.part.deep and hot.part.folder in self._folders.splits:
                 del self._hot[hot.part]  # it has become many parts
@@ -219,10 +237,12 @@ class Tree:
             return
         for inner in [other for other in self._hot if part.deep and _is_inside(other.folder, part.folder)]:
             del self._hot[inner]  # it has become a part of this one
-        hot = self._hot[part] = _Hot(part, time.monotonic())
+        hot = self._hot[part] = _Hot(part, self._looked)
         if part in self._cold or time.time() - max(state) / 1e9 < _HOT:
-            # what is older than a start of the watch may be complete: the times of files tell
-            self._backdate(hot)
+            # what was there before the watch may be complete for long
+            hot.look(self._folders, math.inf if part in self._cold or not self._passed else 0.0)
+            if not hot.files:
+                hot.changed = hot.looked
             return
         self._cold[part] = hash(state)
         del self._hot[part]
@@ -232,16 +252,9 @@ class Tree:
             else:
                 yield recording
 
-    def _backdate(self, hot: _Hot) -> None:
-        hot.look(time.monotonic(), self._folders)
-        now, ticks = time.time(), time.monotonic()
-        for path, (_, mtime) in hot.files.items():
-            hot.since[path] -= min(max(0.0, now - mtime / 1e9), _HOT) if mtime / 1e9 <= now else 0.0
-        hot.changed = max(hot.since.values(), default=ticks)
-
     def _watch(self, hot: _Hot) -> Iterator[Recording]:
-        now = time.monotonic()
-        hot.look(now, self._folders)
+        hot.look(self._folders)
+        now = hot.looked
         ripe = [t for t in hot.since.values() if hot.searched < t + self.settle <= now]
         if not ripe and not (hot.searched < hot.changed + self.settle <= now):
             if now - hot.changed > _HOT:

@@ -51,7 +51,7 @@ _SECONDS = click.FloatRange(min=0, min_open=True)
     "--settle",
     type=click.FloatRange(min=0),
     metavar="SECONDS",
-    help="Leave recordings with younger files for later; with --follow, 2 if not given.",
+    help="Leave recordings with younger files for later; with --follow, 1.5 if not given.",
 )
 @click.option("--retry-failed", is_flag=True, help="Only what failed in an earlier run.")
 @click.option("--skip-failed", is_flag=True, help="Not what failed in an earlier run.")
@@ -157,7 +157,7 @@ def _how(
         raise click.UsageError("--scheduler works with the workers of the cluster, without --jobs")
     choice = Choice(include, exclude, parse_shard(shard) if shard is not None else None)
     failed: Any = "only" if retry_failed else "never" if skip_failed else "again"
-    return How(choice=choice, failed=failed, settle=settle or 0.0, **rest)
+    return How(choice=choice, failed=failed, settle=settle, **rest)
 
 
 def _say(quiet: bool) -> Callable[[str], None]:

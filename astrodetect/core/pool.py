@@ -25,6 +25,8 @@ from astrodetect.core.runner import Runner, failed_block
 
 #: Workers that may die one after the other before one has started.
 _ATTEMPTS = 3
+#: Seconds to wait for results before looking for recordings again: with nothing in work, and with some.
+_IDLE, _LOOK = 0.01, 0.1
 #: Seconds that a worker has for ending by itself.
 _PATIENCE = 2.0
 
@@ -128,6 +130,8 @@ class Pool:
             return False
         if recording is not None:
             self._upcoming.append(recording)
+        elif len(self._workers) < self.jobs:  # while nothing comes there is time to get ready for it
+            self._workers.append(self._start())
         return recording is not None
 
     def _handles(self) -> list[Any]:
@@ -156,7 +160,9 @@ class Pool:
         """Wait for something to happen, for a little while at most."""
         now = time.monotonic()
         deadline = min((w.deadline for w in self._workers), default=now)
-        happened = set(wait(self._handles(), max(0.0, min(0.25, deadline - now)))) if self._workers else set()
+        idle = not self._upcoming and all(w.recording is None for w in self._workers)
+        seconds = max(0.0, min(_IDLE if idle else _LOOK, deadline - now))
+        happened = set(wait(self._handles(), seconds)) if self._workers else set()
         results: list[Result] = []
         for worker in list(self._workers):
             if worker.pipe in happened or worker.process.sentinel in happened:
