@@ -174,11 +174,21 @@ def list_plugins() -> list[Listing]:
     return listings
 
 
-def load_kind(kind: type[S]) -> tuple[dict[str, type[S]], list[str]]:
-    """Import every plugin of one kind.
+@cache
+def _known_kind(plugin: Plugin) -> str:
+    """Give the kind of a plugin where it can be told without importing it, else an empty text."""
+    if plugin.target.startswith(_BUILT_IN):
+        return plugin.target.removeprefix(_BUILT_IN).partition(".")[0].removesuffix("s")
+    from astrodetect.core.declared import declared_kind
 
-    Of our own plugins only those in the folder of that kind; of other distributions all, since
-    nothing else tells what they are.
+    return declared_kind(plugin.target)
+
+
+def load_kind(kind: type[S]) -> tuple[dict[str, type[S]], list[str]]:
+    """Import every plugin of one kind, and nothing else.
+
+    Of what kind a plugin is, the folder of our own tells, and of others the text of their modules;
+    one of which neither tells is imported.
 
     Parameters
     ----------
@@ -192,11 +202,10 @@ def load_kind(kind: type[S]) -> tuple[dict[str, type[S]], list[str]]:
     list of str
         What could not be imported, one line each.
     """
-    folder = f"{_BUILT_IN}{kind_of(kind)}s."
     found: dict[str, type[S]] = {}
     failures = []
     for name, claimants in installed().items():
-        if all(p.target.startswith(_BUILT_IN) and not p.target.startswith(folder) for p in claimants):
+        if all(_known_kind(plugin) not in ("", kind_of(kind)) for plugin in claimants):
             continue
         try:
             loaded: type[Stage] = load(name)

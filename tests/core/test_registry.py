@@ -87,6 +87,36 @@ def test_only_what_is_named_is_imported(distribution):
     assert "heavy_plugin" not in sys.modules
 
 
+@pytest.mark.parametrize(
+    ("text", "imported"),
+    [
+        (PEAK, False),
+        ("import astrodetect as ad\nclass Peak(ad.RegionScorer): pass", False),
+        ("from astrodetect.core.stages import Detector as Any\nclass Peak(Any): pass", False),
+        ("from astrodetect import FrameSource\nclass Peak(FrameSource): pass", True),
+        ("from astrodetect import Detector\nclass Own(Detector): pass\nclass Peak(Own): pass", True),
+        ("from astrodetect import Detector\nPeak = Detector", True),
+        ("class Peak(", True),
+    ],
+)
+def test_without_a_source_table_only_what_may_be_a_source_is_imported(distribution, text, imported):
+    marker = "import sys\nsys.modules['it_was_imported'] = sys\n"
+    distribution("heavy", {"heavy": "heavy_plugin:Peak"}, {"heavy_plugin": marker + text})
+    registry._known_kind.cache_clear()
+    sources, failures = registry.load_sources()
+    assert "fits" in sources
+    seen = sys.modules.pop("it_was_imported", None) is not None or any("heavy" in line for line in failures)
+    assert seen == imported
+
+
+def test_a_module_in_a_package_is_read_without_importing_the_package(distribution, tmp_path):
+    (tmp_path / "heavy_package").mkdir()
+    (tmp_path / "heavy_package/__init__.py").write_text("raise RuntimeError('imported')")
+    (tmp_path / "heavy_package/peak.py").write_text(PEAK)
+    distribution("heavy", {"heavy": "heavy_package.peak:Peak"})
+    assert not registry.load_sources()[1]
+
+
 def test_what_is_no_stage_is_refused(distribution):
     modules = {"odd_plugin": "class Odd: pass\n" + PEAK.replace("@dataclass\n", "").replace("Peak(", "Bare(")}
     distribution("odd", {"odd": "odd_plugin:Odd", "bare": "odd_plugin:Bare"}, modules)
