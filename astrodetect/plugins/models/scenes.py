@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from astrodetect.core.errors import AstrodetectError
+from astrodetect.plugins.models.lit import Lit
 from astrodetect.plugins.models.views import View
 
 
@@ -68,6 +69,9 @@ class TensorScene:
         """Give the view of the images."""
         low: Tensor = view(self.images)
         return low.float()
+
+    def lit(self, view: View) -> Lit | None:
+        """Give squares of the view outside which it is zero; None, as here, if that is not known."""
 
     def cut(self, corners_yx: Tensor, size: tuple[int, int], fill: float | None) -> Tensor:
         """Cut patches."""

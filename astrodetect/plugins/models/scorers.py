@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from astrodetect.plugins.models.config import ModelConfig
 from astrodetect.plugins.models.geometry import Grid, Stack, matched
+from astrodetect.plugins.models.lit import Lit, lit_map
 
 
 def pad(data: Tensor, stack: Stack, mode: str) -> Tensor:
@@ -77,6 +78,7 @@ class Scorer(nn.Module):
         layers = [*zip(kernels, config.scorer_strides, strict=True), (config.scorer_kernel, 1)]
         self.stack = Stack((*layers, (config.scorer_pool, config.scorer_pool)))
         self.padding = config.padding
+        self.normalised = config.scorer_norm
         self.bright = bright
         self.body = self._body(config, planes, kernels)
         self.last = nn.Conv2d((planes, *config.scorer_channels)[-1], 1, config.scorer_kernel)
@@ -107,9 +109,14 @@ class Scorer(nn.Module):
         """Positions of the cells, in cells of the view."""
         return self.stack.grid
 
-    def network(self, view: Tensor) -> Tensor:
+    def network(self, view: Tensor, lit: Lit | None = None) -> Tensor:
         """Give what the network alone says (B, h, w): the logit that something is there."""
         padded = pad(view, self.stack, self.padding)
+        if lit is not None and not self.normalised:
+            return lit_map(padded, lit, self.stack, self._head)
+        return self._head(padded)
+
+    def _head(self, padded: Tensor) -> Tensor:
         logits: Tensor = functional.max_pool2d(self.last(self.body(padded)), self.pool)
         return logits[:, 0].float()
 
@@ -119,11 +126,18 @@ class Scorer(nn.Module):
         contrast: Tensor = self.contrast(brightness.float())
         return self.prior * contrast
 
-    def forward(self, view: Tensor) -> tuple[Tensor, Tensor]:
-        """Give scores (B, h, w), and the network's own part of them, of views (B, planes, H, W)."""
+    def forward(self, view: Tensor, lit: Lit | None = None) -> tuple[Tensor, Tensor]:
+        """Give scores (B, h, w), and the network's own part of them, of views (B, planes, H, W).
+
+        With `lit`, squares outside which the views are zero, the network is computed only there; the
+        result is the same (without normalisation over the batch; with it, `lit` is not used).
+        """
         if self.prior_only:
             scores = self.prior_map(view)
             return scores, torch.zeros_like(scores)
-        own = self.network(view)
-        scores = self.gain * own
-        return (scores + self.prior_map(view), own) if self.has_prior else (scores, own)
+        own = self.network(view, lit)
+        if not self.has_prior:
+            return own, own
+        # Bounded, what the network knows raises a score and never pushes an object out of its place,
+        # as its doubts about everything would at the start.
+        return self.gain * torch.sigmoid(own) + self.prior_map(view), own
