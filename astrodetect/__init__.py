@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from astrodetect.catalogs.reader import Catalog
+    from astrodetect.core.calibration import Calibration, SkyPoints
     from astrodetect.core.data import Frame, Recording, Stream, Window
     from astrodetect.core.detections import Detections
     from astrodetect.core.errors import AstrodetectError
     from astrodetect.core.hooks import hookimpl
     from astrodetect.core.maps import Patches, ScoreMap, Selection
     from astrodetect.core.stages import (
+        CalibrationSource,
         Classifier,
         Detector,
         FrameSource,
@@ -28,14 +30,15 @@ if TYPE_CHECKING:
     from astrodetect.pipeline import Pipeline
 
 _HOMES = {
+    "core.calibration": ("Calibration", "SkyPoints"),
     "core.data": ("Frame", "Recording", "Stream", "Window"),
     "core.detections": ("Detections",),
     "core.errors": ("AstrodetectError",),
     "core.hooks": ("hookimpl",),
     "core.maps": ("Patches", "ScoreMap", "Selection"),
     "core.stages": (
-        "Classifier", "Detector", "FrameSource", "PatchExtractor", "PatchSelector", "Postprocessor",
-        "Preprocessor", "RegionScorer",
+        "CalibrationSource", "Classifier", "Detector", "FrameSource", "PatchExtractor", "PatchSelector",
+        "Postprocessor", "Preprocessor", "RegionScorer",
     ),
     "catalogs.reader": ("Catalog",),
     "pipeline": ("Pipeline",),
@@ -44,6 +47,8 @@ _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "AstrodetectError",
+    "Calibration",
+    "CalibrationSource",
     "Catalog",
     "Classifier",
     "Detections",
@@ -60,6 +65,7 @@ __all__ = [
     "RegionScorer",
     "ScoreMap",
     "Selection",
+    "SkyPoints",
     "Stream",
     "Window",
     "__version__",

@@ -11,6 +11,7 @@ import click
 #: Kinds of plugins; `astrodetect.core.stages.KINDS` has the same, and is not imported for ``--help``.
 _KINDS = (
     "source", "preprocessor", "scorer", "selector", "extractor", "classifier", "detector", "postprocessor",
+    "calibration",
 )  # fmt: skip
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fnmatch
 import json
+import os
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,8 @@ from astrodetect.core.stages import CalibrationSource
 
 #: Named so, or so ending (``UK0006.calibration.json``), a file of ours is found beside a recording.
 OUR_NAME = "calibration.json"
+#: How files end that may hold one.
+_ENDINGS = (".json", ".cal", ".head", ".wcs", "wcs.fits")
 #: A calibration is read up to here: one file may hold those of every recording of a long night.
 CALIBRATION_BYTES = 1 << 27
 
@@ -27,20 +32,35 @@ def beside(recording: Recording, names: Iterable[str]) -> Path | None:
     recording : Recording
         What is to be calibrated.
     names : iterable of str
-        File names, or patterns as `Path.glob` knows them; the first that matches wins, the nearest
-        folder before all others.
+        File names, or patterns with ``*``; the first that matches wins, the nearest folder before all
+        others.
     """
     names = tuple(names)
     root = Path(recording.root)
     for folder in [recording.location, *recording.location.parents]:
-        if folder.is_dir():
-            for name in names:
-                found = sorted(path for path in folder.glob(name) if path.is_file())
-                if found:
-                    return found[0]
-        if folder == root or root not in folder.parents:
+        if root != folder and root not in folder.parents:
             break
+        listed = _listed(folder)
+        for name in names:
+            if name in listed:
+                return folder / name
+            if "*" in name and (found := fnmatch.filter(sorted(listed), name)):
+                return folder / found[0]
     return None
+
+
+def _listed(folder: Path) -> frozenset[str]:
+    try:
+        return _names_in(folder, folder.stat().st_mtime_ns)
+    except OSError:  # a file, or one that may not be looked into
+        return frozenset()
+
+
+@lru_cache(maxsize=64)
+def _names_in(folder: Path, _changed: int) -> frozenset[str]:
+    """List the files of a folder that may be calibrations: small names of a night of thousands."""
+    with os.scandir(folder) as entries:
+        return frozenset(e.name for e in entries if e.name.lower().endswith(_ENDINGS) and e.is_file())
 
 
 def load_calibration(
@@ -65,11 +85,20 @@ def load_calibration(
     path = Path(path)
     if not path.is_file():
         raise AstrodetectError(f"{path}: there is no such calibration file")
-    source = make_source(use) if use else _who_reads(path)
-    return source.load(path, recording, stream)
+    found = (make_source(use) if use else who_reads(path)).load(path, recording, stream)
+    if found is None:
+        raise AstrodetectError(f"{path}: holds no calibration")
+    return found
 
 
-def _who_reads(path: Path) -> CalibrationSource:
+def who_reads(path: Path) -> CalibrationSource:
+    """Give the plugin that recognises a file, those with a high priority first.
+
+    Raises
+    ------
+    AstrodetectError
+        None does.
+    """
     sources = calibration_sources()
     for source in sources.values():
         if source.recognizes(path):
@@ -107,7 +136,9 @@ def read_json(path: Path) -> Calibration:
             f"{path}: format_version = {values.get('format_version')!r}; this version reads {FORMAT_VERSION}"
         )
     loaded: Any = registry.load(str(values.get("model")), CalibrationSource)
-    model: type[Calibration] = loaded.model
+    model: type[Calibration] | None = loaded.model
+    if model is None:
+        raise AstrodetectError(f"{path}: the plugin {values['model']!r} cannot read what it once gave")
     try:
         return model.from_json(values)
     except (ValueError, KeyError, TypeError) as error:

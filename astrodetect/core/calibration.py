@@ -123,6 +123,8 @@ class Calibration(ABC):
         What made it, for people: file, program, number of stars.
     photometry : Photometry or None
         Zero point and what belongs to it, where it is known.
+    camera : str
+        Code of the station or camera; empty if it does not say.
     """
 
     model: ClassVar[str] = ""
@@ -131,6 +133,7 @@ class Calibration(ABC):
     residual: float
     made_by: str
     photometry: Photometry | None
+    camera: str
 
     @abstractmethod
     def pixel_to_sky(

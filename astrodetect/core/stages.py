@@ -282,9 +282,13 @@ class CalibrationSource(Stage, ABC):
     ----------
     priority : int
         Those with a higher one are asked first for what lies beside a recording.
+    model : Calibration class or None
+        What `load` gives, if files that `astrodetect.core.calibration.write_json` wrote are to be read
+        by the plugin's name.
     """
 
     priority: ClassVar[int] = 0
+    model: ClassVar[type[Calibration] | None] = None
 
     def find(self, recording: Recording) -> Path | None:
         """Find the calibration that lies beside a recording, by names alone. Given: none.
@@ -305,8 +309,8 @@ class CalibrationSource(Stage, ABC):
     @abstractmethod
     def load(
         self, path: Path, recording: Recording | None = None, stream: Stream | None = None
-    ) -> Calibration:
-        """Read a calibration.
+    ) -> Calibration | None:
+        """Read a calibration; None if there is none in the file after all, which is no fault.
 
         Parameters
         ----------
@@ -333,6 +337,7 @@ KINDS: Mapping[str, type[Stage]] = {
     "classifier": Classifier,
     "detector": Detector,
     "postprocessor": Postprocessor,
+    "calibration": CalibrationSource,
 }
 
 

@@ -10,10 +10,12 @@ line: ``astrodetect plugins check NAME``.
 
 from __future__ import annotations
 
+import json
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import MISSING, is_dataclass
+from contextlib import suppress
+from dataclasses import MISSING, is_dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -22,12 +24,13 @@ import numpy as np
 
 from astrodetect.core import settings
 from astrodetect.core.arrays import to_numpy
+from astrodetect.core.calibration import Calibration
 from astrodetect.core.columns import DETECTION_COLUMNS
 from astrodetect.core.compose import cut_patches
-from astrodetect.core.data import Recording, Window
+from astrodetect.core.data import Recording, Site, Stream, Window
 from astrodetect.core.detections import Detections
 from astrodetect.core.discovery import discover
-from astrodetect.core.errors import SourceError
+from astrodetect.core.errors import AstrodetectError, SourceError
 from astrodetect.core.geometry import clip_box
 from astrodetect.core.maps import ScoreMap
 from astrodetect.core.samples import (
@@ -317,6 +320,46 @@ class SourceConformance(Conformance):
             raise AssertionError("a file of rubbish must raise SourceError on opening")
 
 
+class CalibrationConformance(Conformance):
+    """Tests of a CalibrationSource. Override `write_sample`."""
+
+    def write_sample(self, folder: Path) -> Path | None:
+        """Write one good file into an empty folder and give its path; given: none."""
+        del folder
+        return None
+
+    def test_finds_nothing_in_an_empty_folder(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            assert self.make().find(Recording("none.avi", folder, ("none.avi",), "video")) is None
+
+    def test_refuses_a_file_that_is_no_calibration(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "rubbish"
+            path.write_bytes(b"this is no calibration")
+            assert not self.make().recognizes(path)
+            with suppress(AstrodetectError):
+                assert self.make().load(path) is None, "found a calibration in a file of rubbish"
+
+    def test_its_sample_leads_to_the_sky_and_back(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            path = self.write_sample(Path(folder))
+            if path is not None:
+                assert self.make().recognizes(path)
+                stream = replace(sample_window().stream, site=Site(48.0, 11.0, 500.0))
+                _check_there_and_back(self.make().load(path, stream=stream), stream)
+
+
+def _check_there_and_back(calibration: Calibration | None, stream: Stream) -> None:
+    assert calibration is not None, "finds no calibration in its sample"
+    height, width = calibration.shape or stream.shape
+    x, y = np.array([0.3, 0.5, 0.6]) * width, np.array([0.6, 0.5, 0.3]) * height
+    sky = calibration.pixel_to_sky(x, y, stream.start, 0.01 * np.eye(2))
+    again = calibration.sky_to_pixel(sky.ra, sky.dec, stream.start)
+    assert np.allclose(again, (x, y), atol=0.01), "pixels do not come back from the sky"
+    copy = type(calibration).from_json(json.loads(json.dumps(calibration.to_json(), allow_nan=False)))
+    assert np.allclose(copy.pixel_to_sky(x, y, stream.start).ra, sky.ra), "JSON does not keep it"
+
+
 _BY_KIND: Mapping[str, type[Conformance]] = {
     "source": SourceConformance,
     "preprocessor": PreprocessorConformance,
@@ -326,6 +369,7 @@ _BY_KIND: Mapping[str, type[Conformance]] = {
     "classifier": ClassifierConformance,
     "detector": DetectorConformance,
     "postprocessor": PostprocessorConformance,
+    "calibration": CalibrationConformance,
 }
 
 

@@ -12,6 +12,7 @@ TABLES = {
     "classifier": "[classify]",
     "detector": "[detect]",
     "postprocessor": "[[postprocess]]",
+    "calibration": "[calibrate]",
 }
 
 PYPROJECT = """\

@@ -56,12 +56,11 @@ class AllSkyLens(VectorCalibration):
         The directions of the lens are apparent ones (fitted to stars as they are seen).
     pressure, temperature : float
         For refraction: hPa at the camera, degrees Celsius. NaN: standard pressure for the site's height.
-    shape, site, residual, made_by, photometry
+    shape, site, residual, made_by, photometry, camera
         See `astrodetect.core.calibration.Calibration`.
     """
 
     model: ClassVar[str] = "all-sky"
-    native: ClassVar[Literal["icrs", "horizon"]] = "horizon"
 
     projection: Projection
     coefficients: tuple[float, ...]
@@ -81,6 +80,7 @@ class AllSkyLens(VectorCalibration):
     residual: float = float("nan")
     made_by: str = ""
     photometry: Photometry | None = None
+    camera: str = ""
 
     def __post_init__(self) -> None:
         names = COEFFICIENTS[self.projection]
@@ -90,6 +90,11 @@ class AllSkyLens(VectorCalibration):
         if not self.coefficients[0] > 0 or not self.aspect > 0:
             raise ValueError("the focal length and the aspect must be positive")
 
+    @property
+    def native(self) -> Literal["icrs", "horizon"]:
+        """The ground."""
+        return "horizon"
+
     def directions(self, x: Floats, y: Floats, time: Floats) -> Floats:
         """Give unit vectors north, east, up, without refraction; NaN outside the field of the lens."""
         del time
@@ -98,12 +103,17 @@ class AllSkyLens(VectorCalibration):
         turn = np.radians(self.rotation) + self._sense * np.arctan2(-across, -down)
         flat = np.sin(theta)
         points = np.stack([flat * np.cos(turn), flat * np.sin(turn), np.cos(theta)], axis=-1)
-        return self._lifted(points @ self._tilt.T, lift=False)
+        points = points @ self._tilt.T
+        if not self.refraction:
+            return points
+        return air.moved(points, lambda seen: air.true_altitude(seen, self._density))
 
     def pixels(self, points: Floats, time: Floats) -> tuple[Floats, Floats]:
         """Give the pixels of unit vectors north, east, up, without refraction."""
         del time
-        seen = self._lifted(points, lift=True) @ self._tilt
+        if self.refraction:
+            points = air.moved(points, lambda true: air.seen_altitude(true, self._density))
+        seen = points @ self._tilt
         radius = self.radius(np.arctan2(np.hypot(seen[..., 0], seen[..., 1]), seen[..., 2]))
         psi = self._sense * (np.arctan2(seen[..., 1], seen[..., 0]) - np.radians(self.rotation))
         x = self.x_centre - radius * np.sin(psi)
@@ -160,24 +170,8 @@ class AllSkyLens(VectorCalibration):
     @cached_property
     def _density(self) -> float:
         height = 0.0 if self.site is None else self.site.elevation
-        known = self.pressure == self.pressure
-        return air.density(self.pressure if known else air.standard_pressure(height), self.temperature)
-
-    def _lifted(self, points: Floats, *, lift: bool) -> Floats:
-        """Add refraction to unit vectors, or take it away."""
-        if not self.refraction:
-            return points
-        flat = np.hypot(points[..., 0], points[..., 1])
-        before = np.degrees(np.arctan2(points[..., 2], flat))
-        after = np.radians(
-            _apparent(before, self._density) if lift else air.true_altitude(before, self._density)
-        )
-        with np.errstate(invalid="ignore", divide="ignore"):
-            stretch = np.where(flat > 0, np.cos(after) / flat, 0.0)
-        lifted: Floats = np.stack(
-            [points[..., 0] * stretch, points[..., 1] * stretch, np.sin(after)], axis=-1
-        )
-        return lifted
+        pressure = air.standard_pressure(height) if np.isnan(self.pressure) else self.pressure
+        return air.density(pressure, self.temperature)
 
     @cached_property
     def _table(self) -> tuple[Floats, Floats]:
@@ -213,11 +207,3 @@ def _even(rest: list[float], scaled: Floats) -> Floats:
 def _slope(rest: list[float], scaled: Floats) -> Floats:
     """Give the derivative of ``s + a3 s³ + a5 s⁵ + ...``."""
     return _even([(2 * i + 3) * coefficient for i, coefficient in enumerate(rest)], scaled)
-
-
-def _apparent(altitude: Floats, factor: float) -> Floats:
-    """Give the altitude whose `air.true_altitude` is the one given: the exact inverse."""
-    seen = air.apparent_altitude(altitude, factor)
-    for _ in range(8):  # each turn wins a digit at the horizon
-        seen = seen + altitude - air.true_altitude(seen, factor)
-    return seen

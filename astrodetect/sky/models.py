@@ -23,14 +23,16 @@ class VectorCalibration(Calibration):
 
     Attributes
     ----------
-    native : {"icrs", "horizon"}
-        What the vectors are relative to: stars, or the ground (without refraction).
     rule : {"apparent", "mean"}
-        How one becomes the other (`astrodetect.sky.frames`).
+        How directions among the stars and over the ground become each other (`astrodetect.sky.frames`).
     """
 
-    native: ClassVar[Literal["icrs", "horizon"]]
     rule: ClassVar[frames.Rule] = "apparent"
+
+    @property
+    def native(self) -> Literal["icrs", "horizon"]:
+        """What the vectors are relative to: the stars, or the ground (without refraction)."""
+        return "icrs"
 
     @abstractmethod
     def directions(self, x: Floats, y: Floats, time: Floats) -> Floats:
@@ -103,6 +105,10 @@ class VectorCalibration(Calibration):
                 return np.full_like(az, np.nan), np.full_like(az, np.nan)
             points = frames.to_icrs(points, time, self.site, self.rule)
         return self.pixels(points, time)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Give the fields alone: what is computed from them does not travel."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
 
     def to_json(self) -> dict[str, Any]:
         """Give all fields as what JSON can hold; unknown numbers as null."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -9,8 +11,8 @@ from astrodetect.core.calibration import Floats
 
 #: Pressure (hPa) and temperature (degrees Celsius) for which the formulas hold as they stand.
 PRESSURE, TEMPERATURE = 1010.0, 10.0
-#: Below these altitudes (deg) the formulas turn over: Bennett's is steepest, Saemundsson's has a pole.
-_LOWEST_APPARENT, _LOWEST_TRUE = -0.5, -1.0
+#: Below this altitude (deg) the formulas turn over; the shift is held at its value there.
+_LOWEST = -0.5
 
 
 def density(pressure: float = PRESSURE, temperature: float = TEMPERATURE) -> float:
@@ -27,14 +29,15 @@ def density(pressure: float = PRESSURE, temperature: float = TEMPERATURE) -> flo
 
 
 def standard_pressure(elevation: float) -> float:
-    """Give the pressure (hPa) at an elevation (m), ICAO standard atmosphere, 1010 hPa at the sea.
+    """Give the pressure (hPa) at an elevation (m; NaN: at the sea), ICAO standard atmosphere from 1010 hPa.
 
     Examples
     --------
     >>> round(standard_pressure(1000.0))
     896
     """
-    return PRESSURE * max(0.0, 1 - 2.25577e-5 * elevation) ** 5.25588
+    height = 0.0 if np.isnan(elevation) else elevation
+    return float(PRESSURE * max(0.0, 1 - 2.25577e-5 * height) ** 5.25588)
 
 
 def apparent_altitude(altitude: ArrayLike, factor: float = 1.0) -> Floats:
@@ -50,7 +53,7 @@ def apparent_altitude(altitude: ArrayLike, factor: float = 1.0) -> Floats:
     Returns
     -------
     (n,) float64 array
-        Degrees; below -1 degree the shift is that at -1 degree.
+        Degrees; below -0.5 degrees the shift is that at -0.5 degrees.
 
     Examples
     --------
@@ -58,9 +61,46 @@ def apparent_altitude(altitude: ArrayLike, factor: float = 1.0) -> Floats:
     0.0168
     """
     true = np.asarray(altitude, dtype=np.float64)
-    held = np.maximum(true, _LOWEST_TRUE)
+    held = np.maximum(true, _LOWEST)
     shift: Floats = 1.02 / np.tan(np.radians(held + 10.3 / (held + 5.11))) / 60
     return true + factor * shift
+
+
+def seen_altitude(altitude: ArrayLike, factor: float = 1.0) -> Floats:
+    """Give the altitude whose `true_altitude` is the one given: its exact inverse.
+
+    Parameters
+    ----------
+    altitude : (n,) array
+        Altitude without refraction (deg).
+    factor : float
+        `density` of the air.
+    """
+    true = np.asarray(altitude, dtype=np.float64)
+    seen = apparent_altitude(true, factor)
+    for _ in range(8):  # each turn wins a digit at the horizon
+        seen = seen + true - true_altitude(seen, factor)
+    return seen
+
+
+def moved(points: Floats, altitude: Callable[[Floats], Floats]) -> Floats:
+    """Change the altitude of vectors over the horizon, and not their azimuth.
+
+    Parameters
+    ----------
+    points : (n, 3) float64 array
+        Unit vectors north, east, up.
+    altitude : callable
+        Gives new altitudes (deg) for old ones.
+
+    Returns
+    -------
+    (n, 3) float64 array
+    """
+    flat = np.hypot(points[..., 0], points[..., 1])
+    new = np.radians(altitude(np.degrees(np.arctan2(points[..., 2], flat))))
+    stretch = np.cos(new) / np.maximum(flat, 1e-300)
+    return np.stack([points[..., 0] * stretch, points[..., 1] * stretch, np.sin(new)], axis=-1)
 
 
 def true_altitude(altitude: ArrayLike, factor: float = 1.0) -> Floats:
@@ -86,6 +126,6 @@ def true_altitude(altitude: ArrayLike, factor: float = 1.0) -> Floats:
     0.0164
     """
     apparent = np.asarray(altitude, dtype=np.float64)
-    held = np.maximum(apparent, _LOWEST_APPARENT)
+    held = np.maximum(apparent, _LOWEST)
     shift: Floats = 1.0 / np.tan(np.radians(held + 7.31 / (held + 4.4))) / 60
     return apparent - factor * shift
