@@ -72,7 +72,8 @@ def build(cls: type[T], table: Mapping[str, Any], where: str, base: Path, proble
         try:
             values[key] = _check(hints[key], value, base)
         except ValidationError as error:
-            problems.extend(f"{where} {key} = {_shown(value)}: {text}" for text in _messages(error))
+            texts = _messages(error, type_text(hints[key]), value)
+            problems.extend(f"{where} {key} = {_shown(value)}: {text}" for text in texts)
     for name, field in settings.items():
         if name not in table and not _has_default(field):
             problems.append(f"{where}: {name} is missing; expected {type_text(hints[name])}")
@@ -139,10 +140,13 @@ def _resolved(value: Any, base: Path) -> Any:
     return value
 
 
-def _messages(error: ValidationError) -> list[str]:
+def _messages(error: ValidationError, expected: str, given: Any) -> list[str]:
     texts = []
     for item in error.errors(include_url=False):
         text = item["msg"].replace("Input should be", "expected")
+        if item["type"] == "tuple_type":  # TOML has lists
+            text = f"expected a list, {expected}"
+            text += f'; write ["{given}"]' if isinstance(given, str) else ""
         texts.append(text[0].lower() + text[1:])
     return list(dict.fromkeys(texts))
 

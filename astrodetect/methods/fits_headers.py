@@ -309,11 +309,15 @@ def exposure_time(values: Mapping[str, Any]) -> float:
 
 
 def saturation_level(values: Mapping[str, Any], dtype: np.dtype[Any]) -> float:
-    """Give the value from which a pixel is saturated (ADU); that of the type for 8 bits."""
+    """Give the value from which a pixel is saturated (ADU).
+
+    Without a card that says so it is the largest value of integers of 8 and 16 bits: a camera of
+    fewer bits saturates before. NaN for other types.
+    """
     level = number(values, _SATURATION)
     if level > 0:
         return level
-    return 255.0 if dtype == np.uint8 else math.nan
+    return float(np.iinfo(dtype).max) if dtype.kind in "ui" and dtype.itemsize <= 2 else math.nan
 
 
 def frame_rate_card(values: Mapping[str, Any]) -> float:

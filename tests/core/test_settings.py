@@ -53,6 +53,12 @@ def test_every_mistake_is_listed_with_what_is_accepted():
     assert "size = True" in text
 
 
+def test_a_bare_value_where_a_list_is_wanted_is_told_how_to_write_it():
+    _, problems = build({"names": "meteor"})
+    assert problems == ["p.toml: [select] names = 'meteor': expected a list, [str, ...]; write [\"meteor\"]"]
+    assert "expected a list, int or [int, int]" in "\n".join(build({"size": 2.5})[1])
+
+
 def test_a_float_is_no_int_and_a_bool_is_neither():
     for value in (2.0, True, "2"):
         _, problems = build({"k": value})

@@ -135,6 +135,17 @@ def test_a_cube_gives_its_planes(tmp_path):
     assert (stream.n_frames, stream.frame_rate, stream.start) == (5, 25, START)
 
 
+def test_settings_say_what_the_header_does_not(tmp_path):
+    write(tmp_path / "cube.fits", pixels("u2", (3, *SHAPE)), DATE_OBS=date(0))
+    (found,) = find(tmp_path)
+    source = Fits(frame_rate=25.0, saturation=4095)
+    stream = source.open(found)
+    assert (stream.frame_rate, stream.saturation) == (25.0, 4095)
+    np.testing.assert_allclose([f.time - START for f in source.frames()], [0, 0.04, 0.08], atol=1e-6)
+    assert np.isnan(Fits().open(found).frame_rate)
+    assert Fits().open(found).saturation == 65535
+
+
 @pytest.mark.parametrize("packing", ["gz", "tiles"])
 def test_packed_cubes(tmp_path, packing):
     data = pixels("u2", (4, *SHAPE))

@@ -105,7 +105,8 @@ def test_what_headers_say():
     assert exposure_time({"EXPOSURE": "120.0"}) == 120
     assert math.isnan(exposure_time({"EXPOSURE": 999999}))
     assert saturation_level({}, np.dtype("u1")) == 255
-    assert math.isnan(saturation_level({}, np.dtype("u2")))
+    assert saturation_level({}, np.dtype("u2")) == 65535
+    assert math.isnan(saturation_level({}, np.dtype("f4")))
     assert frame_rate_card({"CD3_3": 30, "PROGRAM": "FreeTure"}) == 30
     assert math.isnan(frame_rate_card({"CD3_3": 30}))
     assert frame_rate_card({"CDELT3": 0.04, "CUNIT3": "s"}) == 25

@@ -93,7 +93,9 @@ class Opened:
     stream: Stream
 
 
-def open_files(paths: Sequence[Path], hdu: int | str | None = None) -> Opened:
+def open_files(
+    paths: Sequence[Path], hdu: int | str | None = None, frame_rate: float | None = None
+) -> Opened:
     """Read the headers of a recording's files and say what they hold.
 
     Parameters
@@ -102,6 +104,8 @@ def open_files(paths: Sequence[Path], hdu: int | str | None = None) -> Opened:
         One cube or image, or the files of a sequence.
     hdu : int, str or None
         Which HDU; None for the first with an image.
+    frame_rate : float or None
+        Frames per second where the times of files do not tell; None: what the header states.
 
     Raises
     ------
@@ -119,7 +123,7 @@ def open_files(paths: Sequence[Path], hdu: int | str | None = None) -> Opened:
     kept = [image for image in images if image.key[:2] == shape_type]
     ordered = in_time_order(kept)
     header = headers[shape_type]
-    rate, start, times, about_times = _times(kept, ordered, header)
+    rate, start, times, about_times = _times(kept, ordered, frame_rate or frame_rate_card(header))
     warnings += about_times
     if len(paths) == 1 and hdu is None:
         warnings += _unread(other_images(ordered[0]), ordered[0].hdu)
@@ -186,10 +190,9 @@ def _left_out(why: str, names: Sequence[str]) -> list[str]:
 
 
 def _times(
-    by_name: Sequence[ImageFile], ordered: Sequence[ImageFile], header: Header
+    by_name: Sequence[ImageFile], ordered: Sequence[ImageFile], stated: float
 ) -> tuple[float, float, NDArray[np.float64], list[str]]:
     """Give frame rate, start, the time of each frame, and what is odd about them."""
-    stated = frame_rate_card(header)
     if len(ordered) == 1:
         start = ordered[0].time
         offsets = frame_offsets(ordered[0].layout.planes, stated)

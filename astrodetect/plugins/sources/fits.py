@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
-from annotated_types import Ge, Le
+from annotated_types import Ge, Gt, Le
 
 from astrodetect.core.data import Array, Frame, Recording, Stream
 from astrodetect.core.discovery import make_recording, walk
@@ -50,6 +50,12 @@ class Fits(FrameSource):
     #: DATE-OBS; "always" joins all files of one shape, type and camera, by name where times are
     #: missing; "never" makes each file a recording of its own.
     sequence: Literal["auto", "always", "never"] = "auto"
+    #: Frames per second of a cube, or of a sequence whose files have no times. Set it where the header
+    #: states none, or a wrong one; where files have times, those tell.
+    frame_rate: Annotated[float, Gt(0)] | None = None
+    #: Pixel value (ADU) from which a pixel is saturated. Set it where the header does not say and the
+    #: camera has fewer bits than the pixels of the file (4095 for 12 bits).
+    saturation: float | None = None
     #: Threads that read the files of a sequence ahead. 0 chooses: one for plain files, which are read
     #: faster than they are worked on; several for RICE-compressed ones where numba is installed. Set it
     #: for slow disks and networks, where several files at a time come faster than one.
@@ -83,7 +89,9 @@ class Fits(FrameSource):
             None of its files can be read; or the one image is absurd, truncated or missing.
         """
         del device
-        opened = open_files(recording.file_paths, self.hdu)
+        opened = open_files(recording.file_paths, self.hdu, self.frame_rate)
+        if self.saturation is not None:
+            opened = replace(opened, stream=replace(opened.stream, saturation=self.saturation))
         if str(opened.stream.header.get("PROGRAM", "")).lower() == "freeture":
             note = "written by freeture, whose first row is the bottom one: the source freeture turns it"
             stream = replace(opened.stream, warnings=(*opened.stream.warnings, note))
