@@ -10,6 +10,9 @@ from astrodetect.plugins.models.config import ModelConfig
 from astrodetect.plugins.models.geometry import Grid, Stack, matched
 from astrodetect.plugins.models.lit import Lit, lit_map
 
+#: Half widths from which a mean is taken from running sums.
+_WIDE = 4
+
 
 def pad(data: Tensor, stack: Stack, mode: str) -> Tensor:
     """Pad maps (B, C, h, w) once, so that the layers of `stack` cover them; negative padding crops."""
@@ -48,10 +51,21 @@ class Contrast(nn.Module):
 
 def _box(data: Tensor, half: int) -> Tensor:
     """Mean over ``2 half + 1`` cells in both directions, of those inside."""
+    if half > _WIDE:
+        return _running_mean(_running_mean(data, half).mT, half).mT
     for across in ((2 * half + 1, 1), (1, 2 * half + 1)):
         edge = (across[0] // 2, across[1] // 2)
         data = functional.avg_pool2d(data, across, 1, edge, count_include_pad=False)
     return data
+
+
+def _running_mean(data: Tensor, half: int) -> Tensor:
+    """Mean along the last axis, from running sums: as fast for any width."""
+    length = data.shape[-1]
+    sums = functional.pad(data.cumsum(dim=-1), (1, 0))
+    cells = torch.arange(length, device=data.device)
+    first, last = (cells - half).clamp_min(0), (cells + half + 1).clamp_max(length)
+    return (sums[..., last] - sums[..., first]) / (last - first)
 
 
 class Scorer(nn.Module):
