@@ -22,6 +22,18 @@ HEAD_BYTES = 8192
 _OWN = {
     "gfe": "astrodetect.exchange.gfe:Gfe",
     "ftpdetectinfo": "astrodetect.exchange.ftpdetectinfo:FtpDetectInfo",
+    "ufo": "astrodetect.exchange.ufo:Ufo",
+    "ufo-csv": "astrodetect.exchange.ufo_csv:UfoCsv",
+    "cams": "astrodetect.exchange.cams:Cams",
+    "met": "astrodetect.exchange.fripon:Fripon",
+    "allsky7": "astrodetect.exchange.allsky7:AllSky7",
+    "platepar": "astrodetect.exchange.platepar:Platepar",
+    "calstars": "astrodetect.exchange.calstars:CalStars",
+    "mdrf": "astrodetect.exchange.mdrf:Mdrf",
+    "coco": "astrodetect.exchange.coco:Coco",
+    "ds9": "astrodetect.exchange.ds9:Ds9",
+    "votable": "astrodetect.exchange.votable:VOTable",
+    "yolo": "astrodetect.exchange.yolo:Yolo",
 }
 
 
@@ -34,13 +46,13 @@ class Format(ABC):
         Word of the command line.
     description : str
         One line.
-    needs_sky : bool
-        Only detections with positions on the sky can be written.
+    observes : bool
+        Files hold detections; else calibrations, stars or sites alone.
     """
 
     name: ClassVar[str]
     description: ClassVar[str]
-    needs_sky: ClassVar[bool] = False
+    observes: ClassVar[bool] = True
 
     @abstractmethod
     def sniff(self, path: Path, head: bytes) -> bool:
@@ -130,7 +142,10 @@ def format_of_file(path: Path | str) -> Format:
     except OSError as error:
         raise AstrodetectError(f"{path}: cannot be read: {error.strerror or error}") from error
     for name in targets():
-        made = format_named(name)
+        try:
+            made = format_named(name)
+        except PluginError:
+            continue  # a stranger's module that is broken; `catalog formats` says so
         if made.reads and made.sniff(path, head):
             return made
     raise AstrodetectError(f"{path}: of no known format; expected one of {', '.join(targets())}")

@@ -102,9 +102,8 @@ def _recording(text: FtpText, name: str, meteors: Sequence[FtpMeteor]) -> Observ
         "rho": [number(meteor.head.cells.get("rho", "")) for meteor in meteors],
         "phi": [number(meteor.head.cells.get("phi", "")) for meteor in meteors],
     }
-    return Observed(
-        name, detections_of(tracks, columns), camera=first["camera"], time_start=start, frame_rate=rate
-    )
+    detections = detections_of(tracks, columns, absolute=math.isfinite(start))
+    return Observed(name, detections, camera=first["camera"], time_start=start, frame_rate=rate)
 
 
 def _track(path: Path, meteor: FtpMeteor, start: float, rate: float) -> dict[str, Any]:

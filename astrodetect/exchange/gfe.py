@@ -42,7 +42,6 @@ class Gfe(Format):
 
     name = "gfe"
     description = "Global Fireball Exchange ECSV v1.2: one meteor of one station a file"
-    needs_sky = True
 
     def sniff(self, path: Path, head: bytes) -> bool:
         """Tell by the columns of the standard in an ECSV file."""

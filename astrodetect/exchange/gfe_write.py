@@ -61,10 +61,9 @@ def _scalar(value: Any) -> str:
 def _meta(item: Outgoing) -> dict[str, Any]:
     """Give the keys of the head: mandatory ones, what the recording brought along, ours at the end."""
     recording = item.recording
-    assert recording.site is not None
     site = {name: _degrees(value) for name, value in zip(
-        ("obs_latitude", "obs_longitude"), recording.site, strict=False)}  # fmt: skip
-    meta: dict[str, Any] = {**site, "obs_elevation": float(recording.site.elevation)}
+        ("obs_latitude", "obs_longitude"), item.site, strict=False)}  # fmt: skip
+    meta: dict[str, Any] = {**site, "obs_elevation": float(item.site.elevation)}
     meta["origin"] = f"astrodetect {__version__}"
     meta["camera_id"] = recording.camera
     if recording.width > 0 and recording.height > 0:

@@ -140,9 +140,10 @@ def refuse(path: Path | str, faults: Iterable[Fault]) -> None:
 
 def detections_of(
     tracks: Sequence[Mapping[str, Any]],
-    columns: Mapping[str, Sequence[Any]] | None = None,
+    columns: Mapping[str, Any] | None = None,
     *,
     label: str | Sequence[str] = "meteor",
+    absolute: bool = True,
     width: int = -1,
     height: int = -1,
 ) -> Detections:
@@ -157,6 +158,8 @@ def detections_of(
         Columns of the detections that the tracks do not say, or that replace what they say.
     label : str or sequence of str
         Class of all, or of each.
+    absolute : bool
+        Times are UTC Unix seconds; else seconds from the beginning of the recording.
     width, height : int
         Of the frame: the box of a detection of which no place in the image is known.
 
@@ -177,6 +180,8 @@ def detections_of(
     begin = np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.int64)
     end = begin + np.array(lengths) - 1
     made = _from_points(points, begin, end, (width, height))
+    if not absolute:
+        made["time_start"] = made["time_end"] = np.full(len(tracks), np.nan)
     n = len(tracks)
     made["label"] = [label] * n if isinstance(label, str) else list(label)
     made["probability"] = np.ones(n)

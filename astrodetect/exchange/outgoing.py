@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from astrodetect.core.data import Site
 from astrodetect.core.errors import AstrodetectError
 from astrodetect.exchange.model import SKY, Content, Observed
 from astrodetect.exchange.text import iso_text
@@ -39,6 +40,19 @@ class Outgoing:
     def value(self, name: str, default: Any = "") -> Any:
         """Give a column of the detection."""
         return self.recording.detections[name][self.row] if name in self.recording.detections else default
+
+    @property
+    def site(self) -> Site:
+        """Where the camera stands.
+
+        Raises
+        ------
+        AstrodetectError
+            It is not known.
+        """
+        if self.recording.site is None:
+            raise AstrodetectError(f"{self}: no known site; {_WHAT_TO_DO['no known site']}")
+        return self.recording.site
 
     def __str__(self) -> str:
         start = self.value("time_start", math.nan)
