@@ -26,6 +26,11 @@ import click
     "--width", default=1600, show_default=True, metavar="PIXELS", help="Largest width of a picture."
 )
 @click.option(
+    "--clips", default=24, show_default=True, metavar="N",
+    help="So many accepted detections per recording get a moving picture; 0 makes none.",
+)  # fmt: skip
+@click.option("--no-patches", is_flag=True, help="Do not show the patches that the pipeline chose; faster.")
+@click.option(
     "--root", type=click.Path(path_type=Path, exists=True, file_okay=False), metavar="FOLDER",
     help="Where the recordings lie now, if they were moved.",
 )  # fmt: skip
@@ -36,6 +41,8 @@ def report(
     candidates: int,
     rejected: int,
     width: int,
+    clips: int,
+    no_patches: bool,
     root: Path | None,
     quiet: bool,
 ) -> None:
@@ -48,7 +55,9 @@ def report(
 
     from astrodetect.report import ReportSettings, write_report
 
-    settings = ReportSettings(candidates=candidates, rejected=rejected, width=width, root=root)
+    settings = ReportSettings(
+        candidates=candidates, rejected=rejected, width=width, root=root, clips=clips, patches=not no_patches
+    )
     hidden = quiet or not sys.stderr.isatty()
     with tqdm(unit="recording", disable=hidden, file=sys.stderr, leave=False) as bar:
 

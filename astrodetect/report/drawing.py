@@ -16,7 +16,7 @@ _MOST_POINTS = 160
 _CURVE = (132.0, 40.0)
 
 
-def overlay(shape: tuple[int, int], marks: Sequence[Mapping[str, Any]]) -> str:
+def overlay(shape: tuple[int, int], marks: Sequence[Mapping[str, Any]], more: str = "") -> str:
     """Give the drawing over a picture.
 
     Parameters
@@ -26,6 +26,8 @@ def overlay(shape: tuple[int, int], marks: Sequence[Mapping[str, Any]]) -> str:
     marks : sequence of mapping
         ``kind`` (``accepted``, ``rejected`` or ``camera``), ``label``, ``box`` (x_min, y_min, x_max,
         y_max; half open) and ``track`` (n, 2) of x, y.
+    more : str
+        SVG that is drawn below them.
     """
     height, width = shape
     parts = []
@@ -43,10 +45,11 @@ def overlay(shape: tuple[int, int], marks: Sequence[Mapping[str, Any]]) -> str:
             drawn += (
                 f'<circle class="track start" cx="{x:.6g}" cy="{y:.6g}" r="{max(width, height) / 300:.3g}"/>'
             )
-        parts.append(f'<g class="mark {mark["kind"]}" data-label="{text(mark["label"])}">{drawn}</g>')
+        whose = f'data-label="{text(mark["label"])}" data-of="{mark.get("of", "")}"'
+        parts.append(f'<g class="mark {mark["kind"]}" {whose}>{drawn}</g>')
     return (
         f'<svg class="overlay" viewBox="-0.5 -0.5 {width} {height}" preserveAspectRatio="none" '
-        f'aria-hidden="true">{"".join(parts)}</svg>'
+        f'aria-hidden="true">{more}{"".join(parts)}</svg>'
     )
 
 

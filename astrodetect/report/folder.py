@@ -16,7 +16,7 @@ PAGE = "index.html"
 MARK = '<meta name="generator" content="astrodetect report" data-pictures="{}">'
 _MARK = re.compile(re.escape(MARK).replace(r"\{\}", "([a-z-]+)"))
 _FOLDERS = ("pictures", "pictures-b")
-_PICTURE = re.compile(r"\d{4,}(-(\d+|all))?\.(png|jpg)")
+_PICTURE = re.compile(r"\d{4,}(-(\d+|all|\d+-clip|patches-\d+))?\.(png|jpg|webp|gif)")
 _UNFINISHED = (
     '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">{}'
     "<title>Unfinished report</title></head>\n"

@@ -11,8 +11,10 @@ from typing import Any
 
 from astrodetect.core.results import RecordingBlock
 from astrodetect.core.summary import Summary
+from astrodetect.report.maps import Maps
 from astrodetect.report.markup import count
 from astrodetect.report.rows import Shown
+from astrodetect.report.timeline import Timeline
 
 
 @dataclass
@@ -35,6 +37,12 @@ class Night:
         Anchor of the section by ``recording_id``.
     missing : dict of str to list of str
         Paths of the recordings of which there is no picture, by reason.
+    timeline : Timeline
+        When cameras recorded, and what was accepted.
+    maps : Maps
+        Tracks of all accepted detections.
+    cameras : Counter
+        Recordings of each camera.
     camera : Counter
         Recordings with a detection by ``both``, ``camera``, ``ours``; and ``detections`` of cameras.
     """
@@ -49,6 +57,9 @@ class Night:
     anchors: dict[int, str] = field(default_factory=dict)
     missing: dict[str, list[str]] = field(default_factory=dict)
     camera: Counter[str] = field(default_factory=Counter)
+    timeline: Timeline = field(default_factory=Timeline)
+    maps: Maps = field(default_factory=Maps)
+    cameras: Counter[str] = field(default_factory=Counter)
     n_troubles: int = 0
     n_sections: int = 0
     n_rejected_only: int = 0
@@ -69,6 +80,11 @@ class Night:
                 self.troubles.append((block.status, block.path, message))
         if len(self.rows) < self.most_rows:
             self.rows.append(row)
+        name = str(row.get("camera", ""))
+        self.cameras[name] += 1
+        self.timeline.add_recording(
+            name, float(row.get("time_start", math.nan)), float(row.get("time_end", math.nan))
+        )
         for name in ("time_start", "time_end"):
             time = float(row.get(name, math.nan))
             if math.isfinite(time):
@@ -89,6 +105,8 @@ class Night:
             if one.kind == "accepted" and len(self.accepted) < self.most_accepted:
                 self.accepted.append(one)
                 self.section_of[one.anchor] = (anchor, block.path)
+                self.timeline.add_detection(str(block.recording.get("camera", "")), one)
+                self.maps.add(block.recording, one)
 
     @property
     def n_accepted(self) -> int:

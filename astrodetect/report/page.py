@@ -12,6 +12,7 @@ from typing import Any
 
 from astrodetect.catalogs.pipelines import pipeline_name
 from astrodetect.catalogs.reader import Catalog
+from astrodetect.report.controls import controls, review_panel
 from astrodetect.report.markup import UNKNOWN, count, grouped, lines, number, sort_key, text, when
 from astrodetect.report.night import Night, versions_of
 from astrodetect.report.rows import table
@@ -34,7 +35,8 @@ def page(catalog: Catalog, night: Night, sections: Sequence[str], mark: str, set
     settings : ReportSettings
         What was left out, and why.
     """
-    style, script = (files("astrodetect.report").joinpath(name).read_text("utf-8") for name in _ASSETS)
+    style, *scripts = (files("astrodetect.report").joinpath(name).read_text("utf-8") for name in _ASSETS)
+    script = "\n".join(scripts)
     title = f"Report of {text(catalog.path.name)}"
     recordings = "".join(sections) or "<p>No recording holds a detection.</p>\n"
     return (
@@ -45,10 +47,11 @@ def page(catalog: Catalog, night: Night, sections: Sequence[str], mark: str, set
         f"<title>{title}</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
         f'<a class="skip" href="#recordings">To the recordings</a>\n<header><h1>{title}</h1>\n'
         f"{_when_made(catalog, night)}</header>\n<main>\n"
-        f"{''.join(_summary(catalog, night, settings))}{_controls(night)}{_of_the_night(night)}"
+        f"{''.join(_summary(catalog, night, settings))}{night.timeline.html()}{night.maps.html()}"
+        f"{controls(night)}{_of_the_night(night)}"
         f'<h2 id="recordings" class="part">Recordings with detections</h2>\n{_hint(night)}{recordings}'
         f'<p id="none-shown" hidden>No detection meets the choice above.</p>\n'
-        f"{_all_recordings(night)}{_provenance(catalog)}</main>\n"
+        f"{_all_recordings(night)}{_provenance(catalog)}</main>\n{review_panel(catalog)}"
         f"<script>{script}</script>\n</body>\n</html>\n"
     )
 
@@ -62,7 +65,7 @@ def _hint(night: Night) -> str:
     )
 
 
-_ASSETS = ("report.css", "report.js")
+_ASSETS = ("report.css", "report.js", "review.js")
 
 
 def _policy(script: str) -> str:
@@ -206,32 +209,6 @@ def _left_out(night: Night, settings: ReportSettings) -> str:
         said.append(f"No picture of {count(len(paths), 'recording')}, {text(reason)}: {names}{more}.")
     items = "".join(f"<li>{line}</li>" for line in said)
     return f'<div class="left-out"><h3>Not in this report</h3><ul>{items}</ul></div>\n' if said else ""
-
-
-def _controls(night: Night) -> str:
-    labels = "".join(
-        f'<option value="{text(label)}">{text(label)} ({n})</option>'
-        for label, n in sorted(night.summary.labels.items())
-    )
-    boxes = [
-        ("show-rejected", f"Rejected ({night.n_rejected})", not night.n_accepted),
-        ("show-boxes", "Boxes", True),
-        ("show-tracks", "Tracks", True),
-        ("show-names", "Names", True),
-    ]
-    if night.camera["detections"]:
-        boxes.append(("show-camera", "Camera\u2019s own", True))
-    inputs = "".join(
-        f'<label class="{name}"><input type="checkbox" id="{name}" autocomplete="off"'
-        f"{' checked' if on else ''}> {said}</label>"
-        for name, said, on in boxes
-    )
-    return (
-        '<form class="controls" aria-label="What is shown">'
-        f'<label>Label <select id="by-label" autocomplete="off">'
-        f'<option value="">all</option>{labels}</select></label>'
-        f"{inputs}</form>\n"
-    )
 
 
 def _of_the_night(night: Night) -> str:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from astrodetect.core import registry
 from astrodetect.core.data import Recording, Window
@@ -17,6 +16,8 @@ from astrodetect.core.detections import Detections
 from astrodetect.core.errors import SourceError
 from astrodetect.core.stages import FrameSource, Preprocessor
 from astrodetect.core.windows import opened
+from astrodetect.report.clips import MARGIN, Clip
+from astrodetect.report.stretch import Floats, block_maximum
 
 #: Frames of which the median is taken: long enough that a meteor does not remain in it.
 WINDOW = 65
@@ -25,8 +26,6 @@ _LEAST_SIDE = 48
 _MOST_SIDE = 192
 #: Frames shown before and after a selected detection.
 _MARGIN = 2
-
-Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -68,6 +67,10 @@ class Projection:
         Frames of which `selected` is made.
     note : str
         What went wrong, or empty.
+    clips : mapping of int to Clip
+        The frames around selected regions, by row.
+    frame_rate : float
+        Frames per second; NaN if unknown.
     """
 
     image: Floats
@@ -78,6 +81,8 @@ class Projection:
     selected_first: int = -1
     selected_last: int = -1
     note: str = ""
+    clips: Mapping[int, Clip] = field(default_factory=dict)
+    frame_rate: float = math.nan
 
 
 def regions_of(found: Detections, shape: tuple[int, int]) -> list[Region]:
@@ -113,7 +118,11 @@ def _span(centre: float, side: int, size: int) -> tuple[int, int]:
 
 
 def project(
-    source: FrameSource, recording: Recording, found: Detections, selected: Collection[int] = ()
+    source: FrameSource,
+    recording: Recording,
+    found: Detections,
+    selected: Collection[int] = (),
+    most_clips: int = 24,
 ) -> Projection:
     """Read the frames in which something was found and reduce them.
 
@@ -130,6 +139,8 @@ def project(
         What to show.
     selected : collection of int
         Rows of `found` that get an image of their own frames.
+    most_clips : int
+        So many of `selected` get a clip.
 
     Raises
     ------
@@ -140,7 +151,7 @@ def project(
     reducer.want(frozenset({"image"}))
     with opened(source, recording) as stream:
         reducer.open(stream)
-        gathered = _Gathered(regions_of(found, stream.shape), selected)
+        gathered = _Gathered(regions_of(found, stream.shape), selected, most_clips)
         try:
             with _windows(source) as windows:
                 for window in windows:
@@ -160,6 +171,7 @@ def project(
     return Projection(
         gathered.image, None if whole and len(selected) == 1 else gathered.selected, gathered.cutouts,
         gathered.first, gathered.last, gathered.selected_first, gathered.selected_last, gathered.note,
+        gathered.clips, stream.frame_rate,
     )  # fmt: skip
 
 
@@ -178,15 +190,17 @@ def _windows(source: FrameSource) -> Iterator[Iterator[Window]]:
 class _Gathered:
     """The images and the cut-outs as the windows pass by."""
 
-    def __init__(self, regions: Sequence[Region], selected: Collection[int]) -> None:
+    def __init__(self, regions: Sequence[Region], selected: Collection[int], most_clips: int) -> None:
         self.regions = regions
+        self.clips = {i: _clip_of(regions[i]) for i in list(selected)[:most_clips]}
         self.image: Floats | None = None
         self.selected: Floats | None = None
         self.cutouts: list[Floats | None] = [None] * len(regions)
         self.first = self.last = self.selected_first = self.selected_last = -1
         self.note = ""
         self._spans = [(regions[i].first - _MARGIN, regions[i].last + _MARGIN) for i in selected]
-        self._end = max((region.last for region in regions), default=-1) + _MARGIN
+        ends = [region.last + _MARGIN for region in regions]
+        self._end = max([*ends, *(clip.last for clip in self.clips.values())], default=-1)
 
     def wants(self, window: Window) -> bool:
         spans = [*((region.first, region.last) for region in self.regions), *self._spans]
@@ -204,6 +218,8 @@ class _Gathered:
             np.maximum(self.image, image, out=self.image)
         self.last = window.start + window.n_frames - 1
         self._add_selected(reduced, window)
+        for clip in self.clips.values():
+            clip.add(window, reduced.planes)
         for i, region in enumerate(self.regions):
             inside = _inside((region.first, region.last), window)
             if inside is not None:
@@ -232,6 +248,11 @@ class _Gathered:
             self.selected_last = max(self.selected_last, window.start + inside.stop - 1)
 
 
+def _clip_of(region: Region) -> Clip:
+    place = slice(region.y0, region.y1), slice(region.x0, region.x1)
+    return Clip(place, max(0, region.first - MARGIN), region.last + MARGIN)
+
+
 def _inside(span: tuple[int, int], window: Window) -> slice | None:
     """Give the frames of a window that lie in a span (inclusive), None if there are none."""
     first = max(span[0] - window.start, 0)
@@ -252,20 +273,3 @@ def _of_frames(reduced: Window, window: Window, inside: slice, place: tuple[slic
 
 def _finite(image: Any) -> Floats:
     return np.nan_to_num(np.asarray(image, dtype=np.float32), posinf=0, neginf=0)
-
-
-def block_maximum(image: Floats, factor: int) -> Floats:
-    """Give the maximum of blocks of `factor` by `factor` pixels: thin tracks stay as bright as they are.
-
-    Parameters
-    ----------
-    image : (H, W) float32 array
-        Of any size; blocks at the lower and right edge may be smaller.
-    factor : int
-        1 gives the image itself.
-    """
-    if factor <= 1:
-        return image
-    rows = np.maximum.reduceat(image, np.arange(0, image.shape[0], factor), axis=0)
-    reduced: Floats = np.maximum.reduceat(rows, np.arange(0, image.shape[1], factor), axis=1)
-    return reduced

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from astrodetect.core import registry, settings
-from astrodetect.core.data import Recording
+from astrodetect.core.data import Recording, same_files
 from astrodetect.core.discovery import discover
 from astrodetect.core.errors import SourceError
 from astrodetect.core.stages import FrameSource
@@ -64,7 +64,7 @@ class Archive:
         source = self._source(name)
         found = None
         for recording in discover([location], {name: source}):
-            if recording.source and recording.fingerprint == row.get("fingerprint"):
+            if recording.source and same_files(recording.fingerprint, str(row.get("fingerprint"))):
                 return source, recording
             if recording.source and recording.location == location and found is None:
                 found = recording

@@ -38,6 +38,8 @@ class Shown:
         Its points.
     thumbnail : (str, int, int) or None
         File, relative to the page, with width and height.
+    clip : str
+        File of a moving picture, relative to the page; empty if there is none.
     """
 
     anchor: str
@@ -46,6 +48,7 @@ class Shown:
     row: Mapping[str, Any]
     track: Mapping[str, Any] = field(default_factory=dict)
     thumbnail: tuple[str, int, int] | None = None
+    clip: str = ""
 
     @property
     def label(self) -> str:
@@ -68,6 +71,7 @@ class Shown:
         return {
             "kind": self.kind,
             "label": self.label,
+            "of": self.anchor,
             "box": self.box,
             "track": track_points(self.row, self.track),
         }
@@ -98,8 +102,9 @@ def table(
         for name, sortable in columns
     )
     body = "\n".join(_row(one, columns, section_of) for one in shown)
+    kind = "scroll" if section_of is None else "scroll of-the-night"
     return (
-        '<div class="scroll"><table class="detections sortable">'
+        f'<div class="{kind}"><table class="detections sortable">'
         f"<caption>{caption}</caption><thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>\n"
     )
 
@@ -122,8 +127,37 @@ def _row(
         f"</{'th' if i == 0 else 'td'}>"
         for i, ((name, _), (key, content)) in enumerate(zip(columns, cells, strict=True))
     )
+    data = _data(one) if section_of is None else f' data-of="{one.anchor}"'
     return (
-        f'<tr class="{one.kind}" data-kind="{one.kind}" data-label="{text(one.label)}"{identity}>{inner}</tr>'
+        f'<tr class="{one.kind}" data-kind="{one.kind}" data-label="{text(one.label)}"'
+        f"{_filtered_by(one)}{data}{identity}>{inner}</tr>"
+    )
+
+
+def _filtered_by(one: Shown) -> str:
+    """Give the attributes that filters ask for: probability and time, where they are known."""
+    known = {
+        "p": math.nan if one.kind == "camera" else one.value("probability"),
+        "t": one.value("time_start"),
+    }
+    digits = {"p": 4, "t": 3}
+    return "".join(
+        f' data-{name}="{value:.{digits[name]}f}"' for name, value in known.items() if math.isfinite(value)
+    )
+
+
+def _data(one: Shown) -> str:
+    """Give the attributes of which a review is made: id, frames, ends, and what had been said before."""
+    if one.kind == "camera" or "detection_id" not in one.row:
+        return ""
+    frames = [f"{one.value(name):.0f}".replace("nan", "-") for name in ("frame_start", "frame_end")]
+    ends = [one.value(name) for name in ("x_start", "y_start", "x_end", "y_end")]
+    places = " ".join(f"{end:.2f}" if math.isfinite(end) else "-" for end in ends)
+    said = str(one.row.get("verdict", ""))
+    former = f' data-said="{text(said)}" data-by="{text(one.row.get("reviewer", ""))}"' if said else ""
+    return (
+        f' data-id="{int(one.row["detection_id"])}" data-frames="{frames[0]} {frames[1]}" '
+        f'data-ends="{places}"{former}'
     )
 
 
@@ -155,15 +189,28 @@ def _thumbnail(one: Shown) -> str:
         return UNKNOWN
     source, width, height = one.thumbnail
     said = f"Cut-out around {text(one.label)}, {one.kind}"
-    return f'<img class="thumb" src="{source}" width="{width}" height="{height}" alt="{said}" loading="lazy">'
+    image = (
+        f'<img class="thumb" src="{source}" width="{width}" height="{height}" alt="{said}" loading="lazy">'
+    )
+    if not one.clip:
+        return image
+    return f'<a class="clip" href="{one.clip}" aria-label="{said}: play or stop the clip">{image}</a>'
 
 
 def _outcome(one: Shown) -> str:
     if one.kind == "camera":
         return "the camera\u2019s own"
-    if one.kind == "accepted":
-        return "accepted"
-    return "rejected: " + (text(one.row.get("reason", "")) or "no reason given")
+    said = "accepted"
+    if one.kind != "accepted":
+        said = "rejected: " + (text(one.row.get("reason", "")) or "no reason given")
+    return said + (_reviewed(one) if one.row.get("verdict") else "")
+
+
+def _reviewed(one: Shown) -> str:
+    """Give who has reviewed it, and what the pipeline had said."""
+    by = text(one.row.get("reviewer", "")) or "somebody"
+    was = text(one.row.get("label_automatic", ""))
+    return f"<br><small>by {by}; automatic: {was} {number(one.value('probability_automatic'), 2)}</small>"
 
 
 def _frames(one: Shown) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -12,6 +12,7 @@ from astrodetect.core.detections import Detections
 from astrodetect.core.results import RecordingBlock
 from astrodetect.report.drawing import overlay
 from astrodetect.report.markup import count, number, text, when
+from astrodetect.report.patches import Sheet, described, overlay_marks
 from astrodetect.report.rows import Shown, table
 
 #: Labels of what is not worth a second look.
@@ -44,6 +45,10 @@ class Drawn:
         What went wrong, or empty.
     thumbnails : list of (str, int, int) or None
         Of each detection shown, in their order.
+    clips : mapping of int to str
+        Files of moving pictures, by detection.
+    sheets : sequence of Sheet
+        The patches that the pipeline chose.
     """
 
     whole: Picture
@@ -51,6 +56,8 @@ class Drawn:
     shape: tuple[int, int]
     note: str = ""
     thumbnails: list[tuple[str, int, int] | None] = field(default_factory=list)
+    clips: Mapping[int, str] = field(default_factory=dict)
+    sheets: Sequence[Sheet] = ()
 
 
 @dataclass(frozen=True)
@@ -113,7 +120,8 @@ def shown_of(chosen: Chosen, anchor: str, drawn: Drawn | None) -> list[Shown]:
         numbers[whose] += 1
         name = f"C{numbers[whose]}" if kind == "camera" else str(numbers[whose])
         thumbnail = drawn.thumbnails[i] if drawn is not None else None
-        shown.append(Shown(f"{anchor}-{name}", name, kind, row, chosen.found.track(i), thumbnail))
+        clip = drawn.clips.get(i, "") if drawn is not None else ""
+        shown.append(Shown(f"{anchor}-{name}", name, kind, row, chosen.found.track(i), thumbnail, clip))
     return shown
 
 
@@ -142,14 +150,16 @@ def section(
     """
     state = "accepted" if chosen.n_accepted else "rejected-only"
     head = (
-        f'<section class="recording {state}" id="{anchor}" aria-labelledby="{anchor}-h">\n'
+        f'<section class="recording {state}" id="{anchor}" aria-labelledby="{anchor}-h" '
+        f'data-path="{text(block.path)}" data-camera="{text(block.recording.get("camera", ""))}">\n'
         f'<h2 id="{anchor}-h">{text(block.path)}</h2>\n<p class="facts">{_facts(block.recording)}</p>\n'
     )
     if block.recording.get("message"):
         head += f'<p class="warn">{text(block.status)}: {text(block.recording["message"])}</p>\n'
     picture = _figure(block, shown, drawn) if drawn is not None else f'<p class="warn">{text(missing)}</p>\n'
     caption = _caption(block, chosen)
-    return f"{head}{picture}{table(shown, caption)}</section>\n"
+    patches = described(drawn.sheets, block.path) if drawn is not None else ""
+    return f"{head}{picture}{table(shown, caption)}{patches}</section>\n"
 
 
 def _facts(row: dict[str, Any]) -> str:
@@ -195,7 +205,7 @@ def _figure(block: RecordingBlock, shown: Sequence[Shown], drawn: Drawn) -> str:
     names = "".join(_name(one, drawn.shape) for one in shown)
     return (
         f'<figure><div class="sky" style="max-width:{max(drawn.whole.width, 960)}px">{images}'
-        f"{overlay(drawn.shape, [one.mark() for one in shown])}{names}</div>\n"
+        f"{overlay(drawn.shape, [one.mark() for one in shown], overlay_marks(drawn.sheets))}{names}</div>\n"
         f"<figcaption>{captions}{note}</figcaption></figure>\n"
     )
 

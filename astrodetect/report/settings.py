@@ -24,6 +24,10 @@ class ReportSettings:
         Rows in the table of recordings, and lines in the list of warnings and failures.
     width : int
         Largest width of a picture, in pixels.
+    clips : int
+        Accepted detections per recording that get a moving picture.
+    patches : bool
+        Go through the pipeline again where something was accepted, to show the patches that it chose.
     root : Path or None
         Where the recordings lie now, if not where they were when the catalog was made.
 
@@ -35,13 +39,15 @@ class ReportSettings:
 
     candidates: int = 50
     rejected: int = 100
-    accepted: int = 2000
-    recordings: int = 2000
+    accepted: int = 5000
+    recordings: int = 5000
     width: int = 1600
+    clips: int = 24
+    patches: bool = True
     root: Path | None = None
 
     def __post_init__(self) -> None:
-        for name in ("candidates", "rejected", "accepted", "recordings"):
+        for name in ("candidates", "rejected", "accepted", "recordings", "clips"):
             if getattr(self, name) < 0:
                 raise AstrodetectError(f"{name} is {getattr(self, name)}; a number from 0 is needed")
         if self.width < 64:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from astrodetect.catalogs.reader import Catalog
+from astrodetect.core.data import Recording
+from astrodetect.core.detections import Detections
 from astrodetect.core.errors import AstrodetectError
 from astrodetect.core.results import RecordingBlock
+from astrodetect.report.clips import save_clip
 from astrodetect.report.folder import ReportFolder, default_folder, told
 from astrodetect.report.night import Night
 from astrodetect.report.page import page
-from astrodetect.report.pictures import Floats, Projection, project
+from astrodetect.report.patches import PatchMaker, Sheet
+from astrodetect.report.pictures import Projection, project
 from astrodetect.report.reopen import Archive
 from astrodetect.report.sections import Chosen, Drawn, Picture, choose, section, shown_of
 from astrodetect.report.settings import ReportSettings
-from astrodetect.report.stretch import save_picture, save_thumbnail
+from astrodetect.report.stretch import Floats, save_picture, save_thumbnail
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,7 @@ def write_report(
     with Catalog(path) as opened:
         total = len(opened.read_columns(["path"], "recordings")["path"])
         folder = ReportFolder(default_folder(path) if out is None else Path(out))
-        making = _Making(folder, settings, Archive(opened.provenance.get("pipeline", ""), settings.root))
+        making = _Making(folder, settings, opened.provenance.get("pipeline", ""))
         for done, block in enumerate(opened.blocks(), 1):
             making.add(block)
             if progress is not None:
@@ -86,8 +90,10 @@ def write_report(
 class _Making:
     """The report as recordings are added to it."""
 
-    def __init__(self, folder: ReportFolder, settings: ReportSettings, archive: Archive) -> None:
-        self.folder, self.settings, self.archive = folder, settings, archive
+    def __init__(self, folder: ReportFolder, settings: ReportSettings, pipeline: str) -> None:
+        self.folder, self.settings = folder, settings
+        self.archive = Archive(pipeline, settings.root)
+        self.patches = PatchMaker(pipeline) if settings.patches else None
         self.night = Night(most_rows=settings.recordings, most_accepted=settings.accepted)
         self.sections: list[str] = []
         self.n_candidates = 0
@@ -115,7 +121,7 @@ class _Making:
         try:
             source, recording = self.archive.find(block.recording)
             accepted = [i for i, kind in enumerate(chosen.kinds) if kind == "accepted"]
-            projection = project(source, recording, chosen.found, accepted)
+            projection = project(source, recording, chosen.found, accepted, self.settings.clips)
         except AstrodetectError as error:
             kind = "because its files are not where they were" if "not there any more" in str(error) else (
                 "because it could not be read again"
@@ -130,8 +136,25 @@ class _Making:
             note = f"The files have changed since they were searched. {note}".strip()
         with told(self.folder.path):
             drawn = self._save(projection, stem, note)
+            sheets = self._sheets(recording, block, chosen.found, accepted, stem)
         self.n_pictures += 1
-        return drawn, ""
+        return replace(drawn, sheets=sheets), ""
+
+    def _sheets(
+        self, recording: Recording, block: RecordingBlock, found: Detections, rows: list[int], stem: Path
+    ) -> Sequence[Sheet]:
+        """Give the patches of accepted detections; what fails here costs them, not the picture."""
+        if self.patches is None:
+            return ()
+        try:
+            source, _ = self.archive.find(block.recording)
+            return self.patches.sheets(source, recording, found, rows, stem)
+        except OSError:
+            raise
+        except Exception as error:
+            name = f"because the pipeline could not be gone through again ({type(error).__name__})"
+            self.night.missing.setdefault(name, []).append(block.path)
+            return ()
 
     def _save(self, projection: Projection, stem: Path, note: str) -> Drawn:
         folder = self.folder.pictures.name
@@ -154,4 +177,9 @@ class _Making:
             name, width, height = save_thumbnail(cutout, stem.with_name(f"{stem.name}-{i}"))
             thumbnails.append((f"{folder}/{name}", width, height))
         shape = (projection.image.shape[0], projection.image.shape[1])
-        return Drawn(whole, accepted, shape, note, thumbnails)
+        clips = {}
+        for i, clip in projection.clips.items():
+            name = save_clip(clip, stem.with_name(f"{stem.name}-{i + 1}-clip"), projection.frame_rate)
+            if name:
+                clips[i] = f"{folder}/{name}"
+        return Drawn(whole, accepted, shape, note, thumbnails, clips)

@@ -1,0 +1,123 @@
+"""Go through the stages of a pipeline again, for pictures of what they saw: planes, scores, patches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from astrodetect.core.arrays import to_numpy
+from astrodetect.core.compose import ComposedDetector, cut_patches
+from astrodetect.core.data import Recording, Window
+from astrodetect.core.errors import AstrodetectError
+from astrodetect.core.maps import Patches, ScoreMap
+from astrodetect.core.plan import Plan, tell_wants
+from astrodetect.core.runner import preprocessors_of
+from astrodetect.core.stages import FrameSource
+from astrodetect.core.windows import opened
+from astrodetect.pipeline import Pipeline
+
+
+@dataclass(frozen=True)
+class Traced:
+    """What the stages made of one window.
+
+    Attributes
+    ----------
+    start, n_frames : int
+        The window: its first frame in the recording, and its length.
+    image : (H, W) float32 array
+        What the scorer looked at.
+    scores : ScoreMap
+        Score of every region (NumPy).
+    patches : Patches
+        The regions that were selected, best first, cut from `image`.
+    """
+
+    start: int
+    n_frames: int
+    image: NDArray[np.float32]
+    scores: ScoreMap
+    patches: Patches
+
+
+def composed_plan(pipeline: str) -> Plan:
+    """Give the plan of a pipeline (TOML text) that scores and selects regions.
+
+    Raises
+    ------
+    AstrodetectError
+        It has mistakes, names plugins that are not installed, or is one whole detector.
+    """
+    plan = Pipeline(pipeline).plan
+    if not isinstance(plan.detector, ComposedDetector):
+        raise AstrodetectError(
+            f"the pipeline has one whole detector ({plan.name_of(plan.detector)}): it selects no patches"
+        )
+    return plan
+
+
+def retrace(
+    plan: Plan, source: FrameSource, recording: Recording, frames: Sequence[int], device: str = "cpu"
+) -> Iterator[Traced]:
+    """Score and select again, in the windows that hold certain frames.
+
+    Parameters
+    ----------
+    plan : Plan
+        From `composed_plan`.
+    source : FrameSource
+        Not opened.
+    recording : Recording
+        What to read.
+    frames : sequence of int
+        Each is shown once, in the window in whose middle it lies best; empty gives every window.
+    device : str
+        Where stages compute.
+
+    Raises
+    ------
+    SourceError
+        It cannot be read.
+    """
+    detector = plan.detector
+    assert isinstance(detector, ComposedDetector)  # composed_plan sees to it
+    tell_wants(plan)
+    with opened(source, recording) as stream:
+        preprocessors = [stage for _, stage in preprocessors_of(plan, stream)]
+        stages = [*preprocessors, detector]
+        size, step = plan.window.frames(stream.frame_rate)
+        try:
+            for stage in stages:
+                stage.open(stream, device)
+            for window in source.windows(size, step):
+                if frames and not any(_best_in(frame, window, size, step) for frame in frames):
+                    continue
+                seen = window
+                for preprocessor in preprocessors:
+                    seen = preprocessor.process(seen)
+                yield _trace(detector, seen)
+        finally:
+            for stage in stages:
+                stage.close()
+
+
+def _best_in(frame: int, window: Window, size: int, step: int) -> bool:
+    """Tell whether no earlier window holds a frame farther from its ends; good enough for pictures."""
+    if not window.start <= frame < window.start + window.n_frames:
+        return False
+    overlap = size - step
+    return frame >= window.start + overlap // 2 or window.start == 0
+
+
+def _trace(detector: ComposedDetector, window: Window) -> Traced:
+    scores = detector.scorer.score(window)
+    selection = detector.selector.select(scores)
+    patches = cut_patches(detector.extractor, selection, window, ("image",))
+    plane: Any = window.planes["image"]
+    image = np.array(to_numpy(plane[...]), dtype=np.float32)  # a copy: the window is valid here only
+    plain = ScoreMap(np.array(to_numpy(scores.data)), scores.stride, scores.origin_yx)
+    return Traced(window.start, window.n_frames, image, plain, patches)
