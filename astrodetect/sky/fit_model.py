@@ -1,0 +1,415 @@
+"""Fit the numbers of a model to stars: match, solve, match again within a smaller radius."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from astrodetect.core.calibration import Floats
+from astrodetect.core.errors import AstrodetectError
+from astrodetect.sky.distortion import POLYNOMIAL, RADIAL
+from astrodetect.sky.fit_views import View
+from astrodetect.sky.lens import AllSkyLens
+from astrodetect.sky.matching import chance_matches, match_nearest
+from astrodetect.sky.models import VectorCalibration
+from astrodetect.sky.platepar import Platepar
+
+#: A number of a model: the name of its field, and which element where the field holds several.
+Free = tuple[str, int | None]
+Model = TypeVar("Model", bound=VectorCalibration)
+
+#: Rounds of a fit: radius of the matching in parts of the shorter side, stars per exposure, and how
+#: many groups of the model's numbers are free.
+_ROUNDS = (
+    (0.015, 60, 1), (0.015, 100, 2), (0.012, 200, 2), (0.008, 400, 2), (0.006, 400, 3), (0.004, 1000, 3),
+)  # fmt: skip
+#: The last radius: so many times the scatter, and at least this (px).
+_LAST, _LEAST = 5.0, 1.5
+#: Residuals beyond so many robust standard deviations are no stars, or others.
+_CLIP = 4.0
+#: Noise moves a star by its width, divided by its signal-to-noise, times this, in units of what is left
+#: of bright stars; measured on two all-sky cameras.
+_BLUR = 2.0
+#: Stars nearer to each other (px) are seen as one.
+_BLEND = 4.0
+#: A fit needs so many stars, and so many equations per free number.
+FEWEST = 10
+_EQUATIONS = 2.5
+#: A lens gets another term while that lowers the scatter to this part; up to so many terms, and only with
+#: so many stars for each.
+_WORTH, _TERMS, _PER_TERM = 0.98, 6, 40
+
+
+@dataclass(frozen=True)
+class Matches:
+    """Stars that were found where the model expects them, of all exposures.
+
+    Attributes
+    ----------
+    view, star, source : (K,) int64 arrays
+        Which exposure, catalogue star, and source of the exposure's list.
+    x, y : (K,) float64 arrays
+        Where it was found (px).
+    expected_x, expected_y : (K,) float64 arrays
+        Where the model puts it (px).
+    alt : (K,) float64 array
+        Altitude without refraction (deg).
+    weight : (K,) float64 array
+        By which residuals are multiplied: 1 for bright stars, less for those that noise moves.
+    """
+
+    view: NDArray[np.int64]
+    star: NDArray[np.int64]
+    source: NDArray[np.int64]
+    x: Floats
+    y: Floats
+    expected_x: Floats
+    expected_y: Floats
+    alt: Floats
+    weight: Floats
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    @property
+    def distance(self) -> Floats:
+        """Residuals (px)."""
+        found: Floats = np.hypot(self.x - self.expected_x, self.y - self.expected_y)
+        return found
+
+    def __getitem__(self, index: Any) -> Matches:
+        """Give some of them."""
+        return Matches(**{name: value[index] for name, value in vars(self).items()})
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fitted model.
+
+    Attributes
+    ----------
+    calibration : VectorCalibration
+        The model, with `residual` and `made_by`.
+    matches : Matches
+        The stars that it was fitted to.
+    views : tuple of View
+        The exposures.
+    n_free : int
+        Numbers that were fitted.
+    """
+
+    calibration: VectorCalibration
+    matches: Matches
+    views: tuple[View, ...]
+    n_free: int
+
+    @property
+    def rms(self) -> float:
+        """Root mean square of the distances (px), weighted: that of bright stars."""
+        weight = self.matches.weight**2
+        return float(np.sqrt(np.average(self.matches.distance**2, weights=weight)))
+
+    def of_sources(self, name: str) -> Floats:
+        """Give what was measured of the matched sources: a field of `StarList`, (K,) float64."""
+        values = np.empty(len(self.matches))
+        for number, view in enumerate(self.views):
+            here = self.matches.view == number
+            values[here] = getattr(view.stars, name)[self.matches.source[here]]
+        return values
+
+
+def free_numbers(model: VectorCalibration) -> list[list[Free]]:
+    """Give the numbers of a model that a fit may change, in groups, the most certain ones first.
+
+    Raises
+    ------
+    AstrodetectError
+        It is of a kind that cannot be fitted.
+    """
+    if isinstance(model, AllSkyLens):
+        where: list[Free] = [("x_centre", None), ("y_centre", None), ("rotation", None), ("coefficients", 0)]
+        tilt: list[Free] = [("tilt_north", None), ("tilt_east", None)]
+        bend: list[Free] = [("coefficients", k) for k in range(1, len(model.coefficients))]
+        return [where, tilt + bend[:1], bend[1:]]
+    if isinstance(model, Platepar):
+        pointing: list[Free] = [("ra", None), ("dec", None), ("position_angle", None), ("scale", None)]
+        if model.distortion in POLYNOMIAL:  # their first terms are a shift, a turn and a scale again
+            x_poly: list[Free] = [("x_poly", k) for k in range(len(model.x_poly))]
+            return [pointing, [], [*x_poly, *(("y_poly", k) for k in range(len(model.y_poly)))]]
+        radial: list[Free] = [("x_poly", k) for k in range(len(model.x_poly))]
+        first = len(radial) - len(RADIAL[model.distortion])  # before it centre, aspect, asymmetry
+        return [pointing, radial[first : first + 1], radial[:first] + radial[first + 1 :]]
+    raise AstrodetectError(f"a calibration of model {model.model!r} cannot be fitted; start from another one")
+
+
+def _values(model: VectorCalibration, free: Sequence[Free]) -> Floats:
+    found = [getattr(model, name) if k is None else getattr(model, name)[k] for name, k in free]
+    return np.asarray(found, dtype=np.float64)
+
+
+def with_values(model: Model, free: Sequence[Free], values: Floats) -> Model:
+    """Give the model with some of its numbers changed."""
+    changed: dict[str, Any] = {}
+    for (name, k), value in zip(free, values, strict=True):
+        if k is None:
+            changed[name] = float(value)
+        else:
+            numbers = list(changed.get(name, getattr(model, name)))
+            numbers[k] = float(value)
+            changed[name] = tuple(numbers)
+    return _replaced(model, **changed)
+
+
+def project(model: VectorCalibration, view: View, most: int | None = None) -> tuple[Floats, Floats]:
+    """Give where a model puts the brightest stars of a view (px); NaN where it sees nothing."""
+    points = (view.points if model.native == "horizon" else view.icrs)[:most]
+    return model.pixels(points, np.full(len(points), view.time))
+
+
+def find_matches(
+    model: VectorCalibration, views: Sequence[View], radius: float, most: int | None = None
+) -> Matches:
+    """Pair what was found with what the model expects.
+
+    Parameters
+    ----------
+    model : VectorCalibration
+        Nearly right.
+    views : sequence of View
+        The exposures.
+    radius : float
+        Greatest distance (px).
+    most : int, optional
+        So many of the brightest of each exposure are compared; none: all, but for stars that have
+        another one so near that the two are seen as one.
+    """
+    parts = [_matches_in(model, number, view, radius, most) for number, view in enumerate(views)]
+    return Matches(*(np.concatenate([getattr(part, name) for part in parts]) for name in vars(parts[0])))
+
+
+def _matches_in(
+    model: VectorCalibration, number: int, view: View, radius: float, most: int | None
+) -> Matches:
+    found = view.stars if most is None or most > len(view.likely) else view.likely
+    x, y = project(model, view)
+    expected = np.flatnonzero(in_frame(model, x, y))[:most]
+    i, j = match_nearest(found.x[:most], found.y[:most], x[expected], y[expected], radius)
+    if most is None:
+        single = ~_blended(x[expected], y[expected], view.magnitude[expected])[j]
+        i, j = i[single], j[single]
+    j = expected[j]
+    blurred = _BLUR * found.fwhm[i] / np.maximum(found.snr[i], 1.0)
+    return Matches(
+        np.full(len(i), number), view.index[j], i, found.x[i], found.y[i], x[j], y[j], view.alt[j],
+        weight=1 / np.sqrt(1 + blurred**2),
+    )  # fmt: skip
+
+
+def in_frame(model: VectorCalibration, x: Floats, y: Floats) -> NDArray[np.bool_]:
+    """Tell which places lie in the frame of a model."""
+    assert model.shape is not None
+    inside: NDArray[np.bool_] = (x > -0.5) & (x < model.shape[1] - 0.5)
+    inside &= (y > -0.5) & (y < model.shape[0] - 0.5)
+    return inside
+
+
+def _blended(x: Floats, y: Floats, magnitude: Floats) -> NDArray[np.bool_]:
+    """Tell which stars have one within `_BLEND` px that is not fainter by more than 2.5 mag."""
+    from scipy.spatial import cKDTree
+
+    blended = np.zeros(len(x), dtype=bool)
+    one, other = cKDTree(np.column_stack([x, y])).query_pairs(_BLEND, output_type="ndarray").T
+    blended[one[magnitude[other] < magnitude[one] + 2.5]] = True
+    blended[other[magnitude[one] < magnitude[other] + 2.5]] = True
+    return blended
+
+
+def solve(
+    model: Model, views: Sequence[View], matches: Matches, free: Sequence[Free], tolerance: float
+) -> Model:
+    """Give the model that fits best to matched stars, outliers weighing little.
+
+    Parameters
+    ----------
+    model : VectorCalibration
+        Where to start.
+    views : sequence of View
+        The exposures.
+    matches : Matches
+        Stars.
+    free : sequence of (str, int or None)
+        Which numbers of the model to change.
+    tolerance : float
+        Residual (px) beyond which a star begins to lose weight.
+    """
+    from scipy.optimize import least_squares
+
+    points, times = _matched_points(model, views, matches)
+    start = _values(model, free)
+
+    def residuals(values: Floats) -> Floats:
+        try:
+            x, y = with_values(model, free, values).pixels(points, times)
+        except ValueError:  # a focal length below zero, say
+            return np.full(2 * len(times), 1e3)
+        off: Floats = np.concatenate([(x - matches.x) * matches.weight, (y - matches.y) * matches.weight])
+        capped: Floats = np.nan_to_num(off, nan=1e3).clip(-1e3, 1e3)
+        return capped
+
+    # Each number is counted in steps that move the stars by a pixel.
+    trial = 1e-6 * np.maximum(1.0, np.abs(start))
+    base = residuals(start)
+    moved = [residuals(start + np.eye(len(free))[k] * trial[k]) - base for k in range(len(free))]
+    step = trial / np.maximum(np.sqrt(np.mean(np.square(moved), axis=1)), 1e-12)
+    found = least_squares(
+        lambda values: residuals(start + step * values), np.zeros(len(free)),
+        loss="soft_l1", f_scale=tolerance, diff_step=1e-3, max_nfev=60, ftol=1e-6,
+    )  # fmt: skip
+    return with_values(model, free, start + step * found.x)
+
+
+def _matched_points(
+    model: VectorCalibration, views: Sequence[View], matches: Matches
+) -> tuple[Floats, Floats]:
+    """Give native vectors and times of matched stars."""
+    points = np.empty((len(matches), 3))
+    times = np.empty(len(matches))
+    for number, view in enumerate(views):
+        here = matches.view == number
+        native = view.points if model.native == "horizon" else view.icrs
+        place = np.argsort(view.index)
+        points[here] = native[place[np.searchsorted(view.index, matches.star[here], sorter=place)]]
+        times[here] = view.time
+    return points, times
+
+
+def refine(start: VectorCalibration, views: Sequence[View], rounds: int = len(_ROUNDS)) -> Fit:
+    """Fit a model from a start that is right to a few percent of the frame.
+
+    Parameters
+    ----------
+    start : VectorCalibration
+        With its `shape`.
+    views : sequence of View
+        The exposures.
+    rounds : int
+        So many of the rounds; fewer for a first look.
+
+    Returns
+    -------
+    Fit
+        Perhaps of few stars, or none: the caller judges.
+    """
+    model, free = start, free_numbers(start)
+    for radius, most, groups in _ROUNDS[:rounds]:
+        reach = max(radius * _shorter_side(model), _LEAST)
+        matches = find_matches(model, views, reach, most)
+        chosen = _affordable(free[:groups], len(matches))
+        if chosen:
+            model = solve(model, views, matches, chosen, max(reach / 5, 0.3))
+    fit = settle(model, views, _ROUNDS[rounds - 1][0])
+    while rounds == len(_ROUNDS):
+        longer = _with_another_term(fit)
+        better = longer and settle(longer, views, 0.5 * _ROUNDS[-1][0])
+        if not better or better.n_free <= fit.n_free or better.rms > _WORTH * fit.rms:
+            break
+        fit = better
+    return fit
+
+
+def settle(start: VectorCalibration, views: Sequence[View], reach: float) -> Fit:
+    """Fit all numbers of a model that is nearly right to all stars, leaving outliers out.
+
+    Parameters
+    ----------
+    start : VectorCalibration
+        With its `shape`.
+    views : sequence of View
+        The exposures.
+    reach : float
+        Radius of the first matching, in parts of the shorter side.
+    """
+    model, free = start, free_numbers(start)
+    radius = max(reach * _shorter_side(start), _LEAST)
+    matches = find_matches(model, views, radius)
+    chosen: list[Free] = []
+    for _ in range(3):
+        matches = _without_outliers(matches)
+        chosen = _affordable(free, len(matches))
+        if not chosen:
+            break
+        model = solve(model, views, matches, chosen, max(2 * _scatter(matches), 0.05))
+        matches = find_matches(model, views, float(np.clip(_LAST * _scatter(matches), _LEAST, radius)))
+    matches = _without_outliers(matches)
+    fit = Fit(model, matches, tuple(views), len(chosen))
+    if not len(matches):
+        return fit
+    sigma = fit.rms * np.sqrt(len(matches) / max(2 * len(matches) - len(chosen), 1))  # along one axis
+    return replace(fit, calibration=_replaced(model, residual=float(sigma)))
+
+
+def _with_another_term(fit: Fit) -> VectorCalibration | None:
+    """Give the lens with one more term, where there are stars enough to tell."""
+    model = fit.calibration
+    if not isinstance(model, AllSkyLens) or len(model.coefficients) >= _TERMS:
+        return None
+    if len(fit.matches) < _PER_TERM * len(model.coefficients):
+        return None
+    return replace(model, coefficients=(*model.coefficients, 0.0))
+
+
+def _shorter_side(model: VectorCalibration) -> int:
+    assert model.shape is not None
+    return min(model.shape)
+
+
+def _replaced(model: Model, **changed: Any) -> Model:
+    """Give the model with fields changed: all of them are dataclasses."""
+    made: Model = replace(cast(Any, model), **changed)
+    return made
+
+
+def _affordable(groups: Sequence[Sequence[Free]], n_stars: int) -> list[Free]:
+    """Give the numbers that so many stars can determine, group by group."""
+    chosen: list[Free] = []
+    for group in groups:
+        if 2 * n_stars < _EQUATIONS * (len(chosen) + len(group)) or n_stars < FEWEST // 2:
+            break
+        chosen.extend(group)
+    return chosen
+
+
+def _scatter(matches: Matches) -> float:
+    """Give the robust standard deviation along one axis (px): the median distance is 1.18 of it."""
+    return float(np.median(matches.distance * matches.weight)) / 1.1774 if len(matches) else 0.0
+
+
+def _without_outliers(matches: Matches) -> Matches:
+    return matches[matches.distance * matches.weight <= max(_CLIP * _scatter(matches), 0.1)]
+
+
+def significance(fit: Fit, most: int = 100) -> tuple[int, int, float]:
+    """Tell how many of the brightest expected stars were found, and how many chance would give.
+
+    Returns
+    -------
+    found, expected : int
+    chance : float
+    """
+    model = fit.calibration
+    assert model.shape is not None
+    radius = max(3 * fit.rms, _LEAST) if len(fit.matches) else _LEAST
+    expected = found = 0
+    chance = 0.0
+    for view in fit.views:
+        x, y = project(model, view)
+        bright = np.flatnonzero(in_frame(model, x, y) & (view.alt > 10))[:most]
+        found += len(match_nearest(view.stars.x, view.stars.y, x[bright], y[bright], radius)[0])
+        expected += len(bright)
+        area = float(np.prod(model.shape)) / 2  # sources lie where sky is
+        chance += chance_matches(len(view.stars), len(bright), radius, area)
+    return found, expected, chance
