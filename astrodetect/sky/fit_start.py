@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from astrodetect.core.data import Site
-from astrodetect.sky.fit_model import Fit, Matches, free_numbers, project, refine, significance, solve
+from astrodetect.sky.fit_matches import Matches, project
+from astrodetect.sky.fit_model import Fit, free_numbers, refine, significance, solve
 from astrodetect.sky.fit_views import View, apparent_altitudes
 from astrodetect.sky.lens import AllSkyLens
 from astrodetect.sky.matching import (

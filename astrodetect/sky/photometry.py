@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from astrodetect.core.calibration import Floats, Photometry
 from astrodetect.core.data import Site
 from astrodetect.sky import refraction as air
-from astrodetect.sky.fit_model import Fit, Matches
+from astrodetect.sky.fit_matches import Matches
+from astrodetect.sky.fit_model import Fit
 
 #: 2.5 / ln 10: magnitudes per relative error.
 _MAG = 1.0857362
