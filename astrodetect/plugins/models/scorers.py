@@ -11,7 +11,7 @@ from astrodetect.plugins.models.geometry import Grid, Stack, matched
 from astrodetect.plugins.models.lit import Lit, lit_map
 
 #: Half widths from which a mean is taken from running sums.
-_WIDE = 4
+_WIDE = 1
 
 
 def pad(data: Tensor, stack: Stack, mode: str) -> Tensor:
