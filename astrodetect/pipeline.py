@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from astrodetect import pipelines
 from astrodetect.core import registry
+from astrodetect.core.calibrator import Calibrator
 from astrodetect.core.choice import ALL, Choice
 from astrodetect.core.data import Recording, with_references
 from astrodetect.core.detections import Detections
@@ -17,6 +18,7 @@ from astrodetect.core.discovery import Sources, Tally, discover
 from astrodetect.core.errors import AstrodetectError, ConfigurationError
 from astrodetect.core.hooks import HookCaller
 from astrodetect.core.plan import Plan, read_plan
+from astrodetect.core.process import resolve_device
 from astrodetect.core.results import RecordingBlock
 from astrodetect.core.stages import Stage
 from astrodetect.core.workers import process_all
@@ -123,6 +125,7 @@ class Pipeline:
             There is no input, or it holds no recording, or none that is asked for.
         """
         roots = self.roots(inputs)
+        Calibrator(self.plan).check()
         sources = self.sources(warn)
         tally = Tally()
         found = self.referenced(discover(roots, sources, choice, tally))
@@ -139,13 +142,14 @@ class Pipeline:
         return iter(())
 
     def referenced(self, recordings: Iterable[Recording]) -> Iterator[Recording]:
-        """Let what stages take from other recordings enter the fingerprints."""
+        """Let what stages take from other recordings, and calibrations, enter the fingerprints."""
         stages = [s for s in self.plan.uses.values() if type(s).references is not Stage.references]
+        calibrator = Calibrator(self.plan)
         for recording in recordings:
-            if stages and recording.files:
+            if recording.files:
                 registry.use_source(self.plan.source_name, self.plan.source)
                 others = [other for stage in stages for other in stage.references(recording)]
-                yield with_references(recording, others)
+                yield with_references(recording, [*others, *calibrator.references(recording)])
             else:
                 yield recording
 
@@ -244,16 +248,6 @@ def versions(plan: Plan) -> dict[str, str]:
             plugin = registry.find(use)
             found[plugin.distribution] = plugin.version
     return dict(sorted(found.items()))
-
-
-def resolve_device(device: str) -> str:
-    """Give the device that ``auto`` stands for: CUDA where a stage has loaded torch and finds one."""
-    import sys
-
-    if device != "auto":
-        return device
-    torch = sys.modules.get("torch")
-    return "cuda" if torch is not None and torch.cuda.is_available() else "cpu"
 
 
 def _paths(inputs: Inputs) -> tuple[Path, ...]:

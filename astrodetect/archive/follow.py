@@ -8,7 +8,6 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -49,7 +48,7 @@ class Watch(Job):
         A file that is replaced about once a second: a JSON object with ``time``, ``unix``,
         ``process``, ``state``, ``done``, ``failed``, ``last`` and ``last_unix``.
     say : callable
-        Gets a line about once a minute.
+        Gets a line about once a minute, and when the heartbeat cannot be written any more.
     """
 
     heartbeat: Path | None = None
@@ -58,6 +57,7 @@ class Watch(Job):
     _last: str = field(default="", init=False)
     _last_time: float = field(default=0.0, init=False)
     _beaten: float = field(default=0.0, init=False)
+    _beats: bool = field(default=True, init=False)
     _said: float = field(default=0.0, init=False)
     _assembled: float = field(default=0.0, init=False)
     _assembly_took: float = field(default=0.0, init=False)
@@ -115,6 +115,7 @@ class Watch(Job):
         self._assembled = time.monotonic()
         try:
             try:
+                self.tick()
                 for block in self.go_through(recordings, hooks):
                     self._last, self._last_time = block.path, time.time()
                     self._stored += 1
@@ -145,8 +146,8 @@ class Watch(Job):
         """Give signs of life."""
         now = time.monotonic()
         if now - self._beaten >= 1:
-            self._beaten = now
             self._beat("watching")
+            self._beaten = now
         if now - self._said >= 60:
             self._said = now
             states = self.summary.statuses
@@ -170,6 +171,14 @@ class Watch(Job):
             "last_unix": self._last_time or None,
         }
         temporary = self.heartbeat.with_name(f".{self.heartbeat.name}.tmp")
-        with suppress(OSError):  # whoever looks for signs of life finds them old
+        try:
             temporary.write_text(json.dumps(sign) + "\n")
             os.replace(temporary, self.heartbeat)
+            self._beats = True
+        except OSError as error:
+            why = f"{self.heartbeat}: the heartbeat cannot be written: {error.strerror}"
+            if not self._beaten:
+                raise AstrodetectError(why) from error
+            if self._beats:  # whoever looks for signs of life finds them old
+                self.say(f"warning: {why}")
+            self._beats = False

@@ -15,9 +15,10 @@ from astrodetect.archive.tree import age
 from astrodetect.core.choice import ALL, Choice
 from astrodetect.core.data import Recording
 from astrodetect.core.hooks import HookCaller
+from astrodetect.core.process import resolve_device
 from astrodetect.core.results import RecordingBlock
 from astrodetect.core.summary import Summary
-from astrodetect.pipeline import Pipeline, resolve_device, versions
+from astrodetect.pipeline import Pipeline, versions
 
 if TYPE_CHECKING:
     from astrodetect.catalogs.journal import Journal
@@ -157,6 +158,8 @@ class Job:
         """
         from astrodetect.catalogs.journal import Journal
 
+        if not self.how.scheduler:
+            resolve_device(self.how.device)  # before anything is written
         plan = self.pipeline.plan
         columns = [column for stage in plan.uses.values() for column in stage.columns]
         journal = Journal.open(self.out, self._provenance(), fresh=fresh, columns=columns)
@@ -175,9 +178,8 @@ class Job:
             )  # fmt: skip
         from astrodetect.archive.cluster import process_on_cluster
 
-        device = resolve_device(how.device)
         return process_on_cluster(
-            self.pipeline.plan, recordings, how.scheduler, device=device, hooks=hooks,
+            self.pipeline.plan, recordings, how.scheduler, device=how.device, hooks=hooks,
             timeout=how.timeout, tick=self.tick,
         )  # fmt: skip
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -161,18 +161,38 @@ class Catalog:
     ) -> dict[str, Any]:
         """Give some columns of a table as plain arrays, nothing else being read; `rows` rising, or all.
 
+        Of detections also columns of their recordings (``path``, ``camera`` ...).
+
         Raises
         ------
         AstrodetectError
             There is no such column, or it is damaged.
         """
-        found = hdf5.table_columns(self._opened(), table)
+        found = self._columns_for(table)
         for name in names:
             if name not in found:
                 raise AstrodetectError(
                     f"{self.path}: no column {name!r} in /{table}; there are {', '.join(found)}"
                 )
-        return {name: self._column(found[name], rows) for name in names}
+        return {name: self._values(found[name], table, rows) for name in names}
+
+    def _columns_for(self, table: str) -> dict[str, Any]:
+        """Give the columns of a table in order; detections have those of their recordings, too."""
+        found = dict(_ordered(hdf5.table_columns(self._opened(), table), table))
+        if table != "detections":
+            return found
+        return found | {
+            name: dataset
+            for name, dataset in _ordered(hdf5.table_columns(self._opened(), "recordings"), "recordings")
+            if name not in found
+        }
+
+    def _values(self, dataset: Any, table: str, rows: Any) -> Any:
+        if dataset.parent.name == f"/{table}":
+            return self._column(dataset, rows)
+        with self._told():
+            owners, which = np.unique(self._select().owners(rows), return_inverse=True)
+        return self._column(dataset, owners)[which]
 
     def query(
         self,
@@ -214,7 +234,7 @@ class Catalog:
             It begins or ends within `radius` of this place (degrees, ICRS). A detection without a
             calibration is in none.
         columns : sequence of str
-            Which columns; all of them if not given.
+            Which columns, also of their recordings (``path``); all of ``/detections`` if not given.
         limit : int
             The first so many.
 
@@ -231,18 +251,28 @@ class Catalog:
     def select(self, where: str | None = None, *, limit: int | None = None, **given: Any) -> Any:
         """Give the rows (n,) int64 of ``/detections`` that meet the conditions of `query`, rising."""
         from astrodetect.catalogs.expressions import Every, parse
-        from astrodetect.catalogs.selection import Selector, conditions
+        from astrodetect.catalogs.selection import conditions
 
-        file = self._opened()
         for name in ("after", "before"):
             if given.get(name) is not None:
                 given[name] = unix_seconds(given[name])
-        try:
-            if self._selector is None or self._selector[0] is not file:
-                self._selector = (file, Selector(file))
-            selector = self._selector[1]
+        with self._told():
+            selector = self._select()
             found = [] if where is None else [parse(where, selector.columns)]
             return selector.rows(Every((*conditions(given), *found)), limit)
+
+    def _select(self) -> Any:
+        from astrodetect.catalogs.selection import Selector
+
+        file = self._opened()
+        if self._selector is None or self._selector[0] is not file:
+            self._selector = (file, Selector(file))
+        return self._selector[1]
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
         except (OSError, RuntimeError, KeyError, ValueError) as error:
             raise AstrodetectError(
                 f"{self.path}: damaged ({' '.join(str(error).split())}); "
@@ -307,16 +337,16 @@ class Catalog:
                 self.close()
         from astropy.table import QTable
 
-        found = dict(_ordered(hdf5.table_columns(self._file, name), name))
+        own, found = hdf5.table_columns(self._file, name), self._columns_for(name)
         for column in columns or ():
             if column not in found:
                 raise AstrodetectError(
                     f"{self.path}: no column {column!r} in /{name}; there are {', '.join(found)}"
                 )
         table = QTable()
-        for column in columns or found:
+        for column in columns or [column for column in found if column in own]:
             description = hdf5.column_of(column, found[column])
-            table[column] = _with_unit(self._column(found[column], rows), description)
+            table[column] = _with_unit(self._values(found[column], name, rows), description)
             table[column].info.description = description.description
         return table
 

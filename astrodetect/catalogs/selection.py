@@ -57,6 +57,11 @@ class Selector:
         rows = np.concatenate(found) if found else np.empty(0, dtype=np.int64)
         return rows if limit is None else rows[:limit]
 
+    def owners(self, rows: Any) -> Any:
+        """Give the rows of the recordings that rows of ``/detections`` belong to; ``...`` is all."""
+        rows = np.arange(self._n) if rows is ... else rows
+        return np.searchsorted(self._offsets, rows, side="right") - 1
+
     def _candidates(self, node: Node) -> Iterator[tuple[int, int]]:
         """Give stretches of rows whose chunks the index does not rule out."""
         chunks = np.flatnonzero(self._may(node)[0])
@@ -130,8 +135,7 @@ class Selector:
             near = [self._near(node, end, start, stop) for end in ("start", "end")]
             return near[0] | near[1]
         if node.column not in self._detections:
-            owner = np.searchsorted(self._offsets, np.arange(start, stop), side="right") - 1
-            return self._chosen(node)[owner]
+            return self._chosen(node)[self.owners(np.arange(start, stop))]
         codes = self._codes(node)
         if codes is not None:
             return codes[self._coded[node.column][0][start:stop]]

@@ -19,7 +19,7 @@ from astrodetect.core import cores
 from astrodetect.core.data import Recording
 from astrodetect.core.errors import AstrodetectError, StoppedError
 from astrodetect.core.plan import read_plan
-from astrodetect.core.process import prepare_process
+from astrodetect.core.process import prepare_process, resolve_device
 from astrodetect.core.results import RecordingBlock
 from astrodetect.core.runner import Runner, failed_block
 
@@ -291,7 +291,7 @@ def _serve(pipe: Connection, text: str, name: str, device: str) -> None:
     try:
         plan = read_plan(text, name, Path.cwd())
         cores.limit_threads(plan, cores.available_cores())
-        runner = Runner(plan, device)
+        runner = Runner(plan, resolve_device(device))
     except AstrodetectError as error:
         pipe.send(AstrodetectError(str(error)))
         return

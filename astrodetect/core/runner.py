@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from astrodetect.core import limits, registry
+from astrodetect.core.calibrator import Calibrator, Placement
 from astrodetect.core.columns import DETECTION_COLUMNS
 from astrodetect.core.compose import Clock, ComposedDetector, require_planes
 from astrodetect.core.data import Recording, Stream, Window, has_changed, stable_id
@@ -48,6 +49,7 @@ class Runner:
         self.device = device
         self.hooks = hooks if hooks is not None else HookCaller(load=False)
         tell_wants(plan)
+        self._calibrator = Calibrator(plan)
         self._sources: dict[str, FrameSource] = {}
 
     def process(self, recording: Recording) -> RecordingBlock:
@@ -65,7 +67,8 @@ class Runner:
             return failed_block(
                 recording, f"{recording.location}: the folder cannot be listed; check its permissions"
             )
-        run = _Run(self.plan, recording, self.device, self.hooks)
+        place = Placement(self._calibrator, recording)
+        run = _Run(self.plan, recording, self.device, self.hooks, place)
         try:
             run.go(self._source(recording.source))
         except AstrodetectError as error:
@@ -111,6 +114,7 @@ class _Run:
     recording: Recording
     device: str
     hooks: HookCaller
+    place: Placement
     clock: Clock = field(default_factory=Clock)
     status: str = "done"
     stream: Stream | None = None
@@ -142,9 +146,8 @@ class _Run:
     def go(self, source: FrameSource) -> None:
         opened_stages: list[Stage] = []
         try:
-            with opened(source, self.recording) as stream:
-                self.stream = stream
-                self.messages.extend(stream.warnings)
+            with opened(source, self.recording) as raw:
+                self.stream = stream = self._placed(raw)
                 self.hooks.call("recording_started", recording=self.recording, n_frames=stream.n_frames)
                 self._check_stream(stream)
                 preprocessors = preprocessors_of(self.plan, stream)
@@ -165,7 +168,21 @@ class _Run:
             for stage in [*opened_stages, source]:
                 self.messages.extend(stage.take_reports())
             for stage in opened_stages:
-                stage.close()
+                self._close(stage)
+
+    def _close(self, stage: Stage) -> None:
+        """Close a stage; one that fails at it keeps no other from being closed, and no result."""
+        try:
+            stage.close()
+        except Exception as error:
+            what = " ".join(f"{type(error).__name__}: {error}".split())
+            self.messages.append(f"{self.plan.name_of(stage)}: closing it failed: {what}")
+
+    def _placed(self, raw: Stream) -> Stream:
+        with self.clock.time("calibrate"):
+            stream, warnings = self.place.open(raw)
+        self.messages.extend([*stream.warnings, *warnings])
+        return stream
 
     def _check_stream(self, stream: Stream) -> None:
         rate = stream.frame_rate
@@ -195,6 +212,7 @@ class _Run:
                 break
             if window is None:
                 break
+            window = self.place.window(window, self.stream)
             self._note(window)
             found = self._detect(window, preprocessors)
             if len(found):
@@ -236,7 +254,8 @@ class _Run:
                 found = stage.process(found, stream)
         with self.clock.time("read"):
             camera = source.camera_detections()
-        self.camera = None if camera is None else self._identified(camera, "camera")
+        if camera is not None:
+            self.camera = self.place.camera(self._identified(camera, "camera"), stream)
         found = self._complete(found, stream)
         self.detections = found
         self.clock.count("detections", len(found))
@@ -263,7 +282,7 @@ class _Run:
         columns["recording_id"] = np.full(len(found), self.recording.recording_id)
         found = found.with_columns(**columns)
         absent = {c.name: full_column(c, len(found)) for c in DETECTION_COLUMNS if c.name not in found}
-        return found.with_columns(**absent)
+        return self.place.complete(found.with_columns(**absent), stream)
 
     def _identified(self, found: Detections, table: str = "") -> Detections:
         """Sort by frame and place, and number: the same ids whatever the order of the windows."""
@@ -288,9 +307,10 @@ class _Run:
             "n_accepted": int(np.sum(self.detections["accepted"])) if len(self.detections) else 0,
             "status": self.status,
             "seconds": seconds,
+            "calibration": "" if self.place.calibration is None else self.place.calibration.made_by,
         }
         summary = {"seconds": self.clock.seconds, "counts": self.clock.counts, "traceback": self.details}
-        summary["reader"] = self.reader
+        summary |= {"reader": self.reader, "calibration": self.place.summary()}
         return RecordingBlock(row, self.detections, self.camera, summary)
 
 
@@ -317,6 +337,7 @@ def failed_block(recording: Recording, message: str) -> RecordingBlock:
     """Give the block of a recording that could not be processed at all."""
     counts = dict.fromkeys(("n_frames", "n_windows", "n_candidates", "n_detections", "n_accepted"), 0)
     row = {**_row(recording, None, (), [message]), **counts, "status": "failed", "seconds": 0.0}
+    row["calibration"] = ""
     return RecordingBlock(row)
 
 

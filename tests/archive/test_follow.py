@@ -208,6 +208,7 @@ def test_the_catalog_is_put_together_on_the_way(tmp_path, monkeypatch):
         (["toy.toml", "--follow"], "toy.toml: no such folder"),
         (["night", "--follow", "--dry-run"], "--follow excludes --dry-run"),
         (["night", "--heartbeat", "x"], "--heartbeat needs --follow"),
+        (["night", "--follow", "--heartbeat", "absent/x"], "absent/x: the heartbeat cannot be written"),
         (["night", "--retry-failed", "--skip-failed"], "exclude each other"),
         (["night", "--shard", "3/2"], "--shard 3/2: expected i/n"),
     ],

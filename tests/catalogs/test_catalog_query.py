@@ -344,6 +344,20 @@ def test_an_earlier_version_is_read_through_its_migration(
     assert verify(path) == []
 
 
+def test_columns_of_recordings_come_with_detections(path: Path, rows: dict[str, Any]) -> None:
+    late = rows["frame_start"] > 5
+    with Catalog(path) as catalog:
+        found = catalog.query("frame_start > 5", columns=["path", "label", "camera"])
+        assert found.colnames == ["path", "label", "camera"]
+        assert list(found["path"]) == list(rows["path"][late])
+        assert list(catalog.read_columns(["camera"])["camera"]) == list(rows["camera"])
+        assert "path" not in catalog.detections.colnames
+        with pytest.raises(AstrodetectError, match="no column 'pth' in /detections"):
+            catalog.query(columns=["pth"])
+    told = CliRunner().invoke(cli, ["catalog", "query", str(path), "--columns", "path,frame_start"])
+    assert told.output.splitlines()[1] == f"{rows['path'][0]},{rows['frame_start'][0]}"
+
+
 def test_the_command_lists_counts_and_prints_columns(path: Path, rows: dict[str, Any]) -> None:
     run = CliRunner().invoke
     meteors = (rows["label"] == "meteor") & (rows["probability"] > np.float32(0.5))

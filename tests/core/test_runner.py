@@ -105,6 +105,31 @@ def test_a_stage_that_raises_costs_that_recording_only(night):
     assert results["b.dots"].status == "done"
 
 
+def test_a_stage_that_fails_at_closing_leaves_no_other_open_and_loses_nothing(night, monkeypatch):
+    closed = []
+
+    def fail(self):
+        closed.append("Reduce")
+        raise OSError("no card any more")
+
+    monkeypatch.setattr(toys.Reduce, "close", fail)
+    monkeypatch.setattr(toys.Everything, "close", lambda self: closed.append("Everything"))
+    block = blocks(night)["a/one.dots"]
+    assert closed[:2] == ["Reduce", "Everything"]
+    assert "toys:Reduce: closing it failed: OSError: no card any more" in block.recording["message"]
+    assert (block.status, len(block.detections)) == ("done", 2)
+
+
+def test_a_card_that_is_not_there_is_told_before_anything_is_written(night, tmp_path):
+    from astrodetect.core.process import cuda_cards
+
+    if cuda_cards():
+        pytest.skip("there is a card")
+    with pytest.raises(AstrodetectError, match="device cuda: no CUDA card found here"):
+        Pipeline(toys.PIPELINE).run(night, tmp_path / "n.h5", device="cuda")
+    assert not list(tmp_path.glob("n.h5*"))
+
+
 def test_what_was_found_before_a_failure_is_kept(tmp_path):
     toys.write_dots(tmp_path / "r.dots", "- 5,6 - - - - - - - - - - - - - - - boom")
     block = blocks(tmp_path)["r.dots"]
