@@ -21,7 +21,7 @@ from astrodetect.core.data import Site, stable_id
 from astrodetect.core.detections import Detections
 from astrodetect.core.errors import AstrodetectError
 from astrodetect.core.results import RecordingBlock
-from astrodetect.exchange.formats import format_named, format_of_file
+from astrodetect.exchange.joining import read_together
 from astrodetect.exchange.model import NAN, Content, Observed
 
 #: Columns of ``/recordings`` that say where a camera stands.
@@ -132,12 +132,10 @@ def import_files(
         )
     blocks: dict[int, RecordingBlock] = {}
     notes: list[str] = []
-    for path in paths:
-        found = format_of_file(path) if format is None else format_named(format)
-        content = found.read(path)
-        notes += [f"{path}: {fault}" for fault in content.faults]
-        for block in _blocks(content, path, found.name, site):
-            blocks[block.recording_id] = block
+    for read in read_together(paths, format):
+        notes += [f"{read.path}: {fault}" for fault in read.content.faults]
+        if read.observes:
+            blocks |= {b.recording_id: b for b in _blocks(read.content, read.path, read.format, site)}
     if not blocks:
         raise AstrodetectError(f"{', '.join(map(str, paths))}: no recording in it; nothing is written")
     provenance = {
