@@ -11,6 +11,7 @@ from torch.nn import functional
 from astrodetect.core.errors import AstrodetectError
 from astrodetect.plugins.models import attention, perturbed
 from astrodetect.plugins.models.config import ModelConfig
+from astrodetect.plugins.models.geometry import Grid
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,27 @@ def only_peaks(scores: Tensor, reach: tuple[int, int]) -> Tensor:
     kernel = (2 * reach[0] + 1, 2 * reach[1] + 1)
     highest = functional.max_pool2d(scores.detach()[:, None], kernel, 1, reach)[:, 0]
     return torch.where(scores.detach() >= highest, scores, -torch.inf)
+
+
+def forbid(scores: Tensor, ignore: Tensor | None, grid: Grid) -> Tensor:
+    """Give score maps (B, h, w) with ``-inf`` where the pixel at a cell's centre is ignored.
+
+    Parameters
+    ----------
+    scores : (B, h, w) tensor
+        Score maps.
+    ignore : (H, W) or (B, H, W) bool tensor, optional
+        True where pixels are to be ignored.
+    grid : Grid
+        Where the cells are, in pixels.
+    """
+    if ignore is None:
+        return scores
+    places = [
+        (grid.origin + grid.stride * torch.arange(n, device=scores.device)).round().long().clamp(0, size - 1)
+        for n, size in zip(scores.shape[1:], ignore.shape[-2:], strict=True)
+    ]
+    return torch.where(ignore[..., places[0][:, None], places[1]], -torch.inf, scores)
 
 
 def check_count(k: int, shape: tuple[int, int]) -> None:
@@ -105,7 +127,8 @@ def take_perturbed(scores: Tensor, k: int, noise: perturbed.Noise) -> Choice:
 def mixture(scores: Tensor, k: int, noise: perturbed.Noise) -> Tensor:
     """Give the published mixture (B, K, N) of flat scores, scaled to lie between 0 and 1 first."""
     allowed = torch.isfinite(scores)
-    lowest = torch.where(allowed, scores, torch.inf).amin(dim=1, keepdim=True)
-    highest = torch.where(allowed, scores, -torch.inf).amax(dim=1, keepdim=True)
-    scaled = torch.where(allowed, (scores - lowest) / (highest - lowest + 1e-5), -torch.inf)
+    values = torch.where(allowed, scores, 0)  # infinities would give gradients that are not numbers
+    lowest = torch.where(allowed, values, torch.inf).amin(dim=1, keepdim=True)
+    highest = torch.where(allowed, values, -torch.inf).amax(dim=1, keepdim=True)
+    scaled = torch.where(allowed, (values - lowest) / (highest - lowest + 1e-5), -torch.inf)
     return perturbed.perturbed_topk(scaled, k, noise, "reference")

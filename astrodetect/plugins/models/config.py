@@ -69,8 +69,9 @@ class ModelConfig:
     prior: Amount = 40.0
     #: Width of what the prior answers to, in pixels; brightness counts above its surroundings.
     prior_width: Annotated[float, Gt(0)] = 40.0
-    #: Weight of what the scorer's network says in the score. More than 1 lets it overrule the prior sooner.
-    gain: Annotated[float, Gt(0)] = 1.0
+    #: Beside a prior, what the scorer's network adds to the score lies between 0 and this: about half the
+    #: weight of the prior lets it overrule differences in brightness.
+    gain: Annotated[float, Gt(0)] = 20.0
     #: Whether the weight of the prior is trained.
     prior_trained: bool = True
     #: The score is the prior alone; nothing is learned by the scorer. To compare with.

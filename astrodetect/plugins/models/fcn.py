@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from astrodetect.plugins.models.choice import only_peaks
+from astrodetect.plugins.models.choice import forbid, only_peaks
 from astrodetect.plugins.models.config import ModelConfig
 from astrodetect.plugins.models.geometry import Grid, Stack, matched
 from astrodetect.plugins.models.model import Output, class_logits
@@ -68,6 +68,9 @@ class FcnMil(nn.Module):
         cells = int(self.config.suppress // self.grid.stride)
         return cells, cells
 
+    def reseed(self, seed: int) -> None:
+        """Do nothing: nothing is drawn here. For callers that do not know what model they have."""
+
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
         """Give the parameters; there is one group."""
         return {"patch": [parameter for parameter in self.parameters() if parameter.requires_grad]}
@@ -106,12 +109,22 @@ class FcnMil(nn.Module):
         """Give score maps (B, h, w): the highest logit of the cell."""
         return self.map(images).float().amax(dim=1), None
 
-    def forward(self, images: Tensor | Scene, k: int | None = None) -> Output:
-        """Decide about images (B, C, H, W); the K best peaks of the map are given as choice."""
+    def forward(self, images: Tensor | Scene, k: int | None = None, ignore: Tensor | None = None) -> Output:
+        """Decide about images (B, C, H, W); the K best peaks of the map are given as choice.
+
+        Parameters
+        ----------
+        images : (B, C, H, W) tensor or Scene
+            Any size.
+        k : int, optional
+            Number of peaks instead of that of the configuration.
+        ignore : (H, W) or (B, H, W) bool tensor, optional
+            True where nothing may be chosen.
+        """
         logits = self.map(images)
         cells = logits.flatten(2)
         scores = logits.detach().float().amax(dim=1)
-        flat = only_peaks(scores, self.reach).flatten(1)
+        flat = only_peaks(forbid(scores, ignore, self.grid), self.reach).flatten(1)
         best = flat.topk(min(k or self.config.k, flat.shape[1]), dim=1)
         valid = torch.isfinite(best.values)
         rows = torch.stack([best.indices // scores.shape[2], best.indices % scores.shape[2]], dim=-1)

@@ -21,7 +21,7 @@ from astrodetect.plugins.models.config import ModelConfig
 from astrodetect.plugins.models.features import FeatureNet
 from astrodetect.plugins.models.geometry import Grid
 from astrodetect.plugins.models.perturbed import Noise
-from astrodetect.plugins.models.scenes import Scene, as_scene
+from astrodetect.plugins.models.scenes import Scene, TensorScene, as_scene
 from astrodetect.plugins.models.scorers import Scorer
 from astrodetect.plugins.models.views import View
 
@@ -122,6 +122,10 @@ class PatchModel(nn.Module):
         early = self.training and self.progress < config.k_until
         return config.training_k if early else config.k
 
+    def reseed(self, seed: int) -> None:
+        """Make what is drawn at inference begin anew from a seed."""
+        self.seed, self._step = seed, 0
+
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
         """Give the parameters of the scorer and of the rest: their gradients are best clipped apart."""
         scorer = [] if self.scorer is None else [p for p in self.scorer.parameters() if p.requires_grad]
@@ -129,7 +133,7 @@ class PatchModel(nn.Module):
         rest = [p for p in self.parameters() if p.requires_grad and id(p) not in own]
         return {"scorer": scorer, "patch": rest} if scorer else {"patch": rest}
 
-    def forward(self, images: Tensor | Scene, k: int | None = None) -> Output:
+    def forward(self, images: Tensor | Scene, k: int | None = None, ignore: Tensor | None = None) -> Output:
         """Decide about images.
 
         Parameters
@@ -138,6 +142,8 @@ class PatchModel(nn.Module):
             Any size from that of a patch on; B, H and W may change from call to call.
         k : int, optional
             Number of patches instead of that of the configuration.
+        ignore : (H, W) or (B, H, W) bool tensor, optional
+            True where nothing may be chosen.
 
         Raises
         ------
@@ -148,7 +154,7 @@ class PatchModel(nn.Module):
         check_size(scene, self.config)
         scores, own = self.score(scene)
         choice.check_count(k or self.k, (scores.shape[1], scores.shape[2]))
-        peaks = choice.only_peaks(scores, self.reach)
+        peaks = choice.only_peaks(choice.forbid(scores, ignore, self.grid), self.reach)
         repeats = self.config.draws if self._samples() and not self.training else 1
         outputs = [self._decide(scene, peaks, own, k or self.k) for _ in range(repeats)]
         return outputs[0] if repeats == 1 else _averaged(outputs, self.config)
@@ -163,7 +169,10 @@ class PatchModel(nn.Module):
             from astrodetect.plugins.models.iterative import score_patches
 
             return score_patches(self, scene), None
-        scores, own = self.scorer(self._scaled(scene.view(self.view)))
+        lit = None
+        if self.config.black == 0 and isinstance(scene, TensorScene):
+            lit = scene.lit(self.view)
+        scores, own = self.scorer(self._scaled(scene.view(self.view)), lit)
         return scores, own
 
     def _scaled(self, pixels: Tensor) -> Tensor:

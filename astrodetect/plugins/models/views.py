@@ -46,11 +46,20 @@ class View(nn.Module):
         """Number of cells for so many pixels."""
         return math.floor((length - 0.5) * self.scale + 1e-9) + 1
 
+    def counts(self, length: int) -> Tensor:
+        """Give the number of pixels in each block of an axis, int64."""
+        pixels = torch.arange(length, dtype=torch.float64)
+        blocks = torch.floor((pixels + 0.5) * self.scale + 1e-9).long()
+        return torch.bincount(blocks, minlength=self.cells(length))
+
     def forward(self, images: Tensor) -> Tensor:
         """Give the view (B, C * kinds, h, w) of images (B, C, H, W), as float32 or what they are."""
+        return self.reduce(images, self.counts(images.shape[-2]), self.counts(images.shape[-1]))
+
+    def reduce(self, images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+        """Give the view of images, or of a band of them, with so many pixels in each block."""
         images = images if images.is_floating_point() else images.float()
-        for axis in (-2, -1):
-            images = self._whole_blocks(images, axis)
+        images = self._even_blocks(self._even_blocks(images, -2, rows), -1, columns)
         return torch.cat([self._pool(images, kind) for kind in self.kinds], dim=1)
 
     def _pool(self, images: Tensor, kind: str) -> Tensor:
@@ -58,14 +67,11 @@ class View(nn.Module):
             return functional.avg_pool2d(images, self.block, self.block)
         return functional.max_pool2d(images, self.block, self.block)
 
-    def _whole_blocks(self, images: Tensor, axis: int) -> Tensor:
+    def _even_blocks(self, images: Tensor, axis: int, counts: Tensor) -> Tensor:
         """Repeat rows or columns so that every block has the same number of them."""
-        length = images.shape[axis]
-        blocks = torch.floor((torch.arange(length, dtype=torch.float64) + 0.5) * self.scale + 1e-9).long()
-        counts = torch.bincount(blocks, minlength=self.cells(length))
         if bool((counts == self.block).all()):
             return images
         first = torch.cumsum(counts, 0) - counts
         offsets = torch.arange(self.block).expand(len(counts), -1)
-        rows = (first[:, None] + torch.minimum(offsets, counts[:, None] - 1)).reshape(-1)
-        return images.index_select(axis, rows.to(images.device))
+        places = (first[:, None] + torch.minimum(offsets, counts[:, None] - 1)).reshape(-1)
+        return images.index_select(axis, places.to(images.device))
