@@ -114,7 +114,7 @@ def with_values(model: Model, free: Sequence[Free], values: Floats) -> Model:
             numbers = list(changed.get(name, getattr(model, name)))
             numbers[k] = float(value)
             changed[name] = tuple(numbers)
-    return _replaced(model, **changed)
+    return replaced(model, **changed)
 
 
 def solve(
@@ -195,7 +195,7 @@ def refine(start: VectorCalibration, views: Sequence[View], rounds: int = len(_R
     return fit
 
 
-def settle(start: VectorCalibration, views: Sequence[View], reach: float) -> Fit:
+def settle(start: VectorCalibration, views: Sequence[View], reach: float = _ROUNDS[-1][0]) -> Fit:
     """Fit all numbers of a model that is nearly right to all stars, leaving outliers out.
 
     Parameters
@@ -223,7 +223,7 @@ def settle(start: VectorCalibration, views: Sequence[View], reach: float) -> Fit
     if not len(matches):
         return fit
     sigma = fit.rms * np.sqrt(len(matches) / max(2 * len(matches) - len(chosen), 1))  # along one axis
-    return replace(fit, calibration=_replaced(model, residual=float(sigma)))
+    return replace(fit, calibration=replaced(model, residual=float(sigma)))
 
 
 def _with_another_term(fit: Fit) -> VectorCalibration | None:
@@ -241,7 +241,7 @@ def _shorter_side(model: VectorCalibration) -> int:
     return min(model.shape)
 
 
-def _replaced(model: Model, **changed: Any) -> Model:
+def replaced(model: Model, **changed: Any) -> Model:
     """Give the model with fields changed: all of them are dataclasses."""
     made: Model = replace(cast(Any, model), **changed)
     return made

@@ -35,7 +35,7 @@ _EXPECTED = 60
 _LOOKED_AT = 3
 
 
-def fit_blind(views: Sequence[View], site: Site, shape: tuple[int, int]) -> tuple[Fit, Fit]:
+def fit_blind(views: Sequence[View], site: Site, shape: tuple[int, int]) -> Fit:
     """Fit an all-sky lens of which nothing is known but that it points about to the zenith.
 
     Parameters
@@ -49,28 +49,20 @@ def fit_blind(views: Sequence[View], site: Site, shape: tuple[int, int]) -> tupl
 
     Returns
     -------
-    best, other : Fit
-        The best fit, and a first look at the best of the other handedness. Both may be wrong.
+    Fit
+        Of the better handedness. Perhaps wrong: the caller judges.
     """
     chosen = _best_views(views)
     hypotheses = blind_hypotheses([_sighting(view, site) for view in chosen], shape)
     # The right one stands out by far, but a coarse grid may put one beside it first.
     tried = [*hypotheses[:2], *(one for one in hypotheses[2:] if one.mirrored is not hypotheses[0].mirrored)]
     fits = [refine(as_lens(one, site, shape), chosen, rounds=4) for one in tried[:3]]
-    best = max(fits, key=_credit)
-    hand = _lens(best).mirrored
-    others = [fit for fit in fits if _lens(fit).mirrored is not hand]
-    return refine(best.calibration, views), max(others, key=_credit)
+    return refine(max(fits, key=_credit).calibration, views)
 
 
 def _credit(fit: Fit) -> float:
     found, _, chance = significance(fit)
     return found - chance
-
-
-def _lens(fit: Fit) -> AllSkyLens:
-    assert isinstance(fit.calibration, AllSkyLens)
-    return fit.calibration
 
 
 def fit_from(start: VectorCalibration, views: Sequence[View], shape: tuple[int, int]) -> tuple[Fit, bool]:
