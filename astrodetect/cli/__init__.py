@@ -20,6 +20,7 @@ _COMMANDS = {
     "catalog": "catalog",
     "events": "events",
     "report": "report",
+    "calibrate": "calibrate",
 }
 
 
