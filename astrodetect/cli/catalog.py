@@ -9,16 +9,18 @@ from pathlib import Path
 import click
 
 from astrodetect.cli.exchange import export, formats, import_
+from astrodetect.cli.groups import NearestGroup
+from astrodetect.cli.lint import lint
 
 _CATALOG = click.argument("path", metavar="CATALOG", type=click.Path(path_type=Path))
 
 
-@click.group()
+@click.group(cls=NearestGroup)
 def catalog() -> None:
     """Look at, convert, join and check catalogs."""
 
 
-for _command in (export, import_, formats):
+for _command in (export, import_, formats, lint):
     catalog.add_command(_command)
 
 
@@ -37,7 +39,10 @@ for _command in (export, import_, formats):
     help="List at most so many detections; 0 lists all.",
 )
 @click.option("--failed", is_flag=True, help="List the recordings that failed, and why; nothing else.")
-def show(path: Path, everything: bool, rejects: bool, label: str | None, limit: int, failed: bool) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON, without the list.")
+def show(
+    path: Path, everything: bool, rejects: bool, label: str | None, limit: int, failed: bool, as_json: bool
+) -> None:
     """Say what a catalog holds, and list its accepted detections.
 
     Works while the run that writes it is still going on.
@@ -45,6 +50,12 @@ def show(path: Path, everything: bool, rejects: bool, label: str | None, limit: 
     from astrodetect.catalogs.overview import failures, overview
     from astrodetect.catalogs.reader import Catalog
 
+    if as_json:
+        from astrodetect.catalogs.facts import facts
+
+        with Catalog(path) as opened:
+            click.echo(json.dumps(facts(opened), indent=2))
+        return
     if everything and rejects:
         raise click.UsageError("--all and --rejects exclude each other")
     if failed:
@@ -178,18 +189,21 @@ def _user() -> str:
 
 @catalog.command()
 @_CATALOG
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 @click.pass_context
-def verify(context: click.Context, path: Path) -> None:
+def verify(context: click.Context, path: Path, as_json: bool) -> None:
     """Read all of a catalog and check it; exit status 1 if anything is wrong."""
     from astrodetect.catalogs.checks import verify as verify_catalog
     from astrodetect.catalogs.overview import printable
 
     findings = verify_catalog(path)
-    for finding in findings:
-        click.echo(printable(finding))
+    if as_json:
+        click.echo(json.dumps({"catalog": str(path), "sound": not findings, "findings": findings}, indent=2))
+    else:
+        for finding in findings or [f"{path}: sound"]:
+            click.echo(printable(finding))
     if findings:
         context.exit(1)
-    click.echo(f"{path}: sound")
 
 
 @catalog.command()

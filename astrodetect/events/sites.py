@@ -26,6 +26,8 @@ _FLOOR = 1e-3
 #: A solution whose north misses the north of its own place by more (deg) is none.
 _TWIST = 0.5
 _KM_PER_DEGREE = 111.2
+#: A site that is less certain (km) is none.
+_LARGEST_ERROR = 25.0
 
 
 class WorkedOut(NamedTuple):
@@ -103,19 +105,49 @@ def site_from_positions(
     WorkedOut or None
         None where the positions define no site: too few, too near each other, or contradictory.
     """
+    found = _solve(ra, dec, az, alt, time)
+    if found is None:
+        return None
+    rotation, error = found
+    lon, lat = (float(value) for value in angles(rotation[2]))
+    north = horizon_axes(lat, lon)[0]
+    twist = math.degrees(math.acos(min(1.0, max(-1.0, float(rotation[0] @ north)))))
+    if not twist < _TWIST + 3 * error or not error * _KM_PER_DEGREE < _LARGEST_ERROR:
+        return None
+    return WorkedOut(Site(lat, (lon + 180.0) % 360.0 - 180.0, 0.0), error * _KM_PER_DEGREE)
+
+
+def determines_site(ra: ArrayLike, dec: ArrayLike, az: ArrayLike, alt: ArrayLike, time: ArrayLike) -> bool:
+    """Tell whether positions lie far enough apart to define a site, be it a contradictory one.
+
+    Parameters
+    ----------
+    ra, dec, az, alt, time : (n,) array
+        As in `site_from_positions`.
+    """
+    values = np.stack([np.asarray(column, dtype=np.float64) for column in (ra, dec, az, alt, time)])
+    directions = unit_vector(*values[2:4][:, np.all(np.isfinite(values), axis=0)])
+    if len(directions) < 2:
+        return False
+    return bool(_lever(directions) * _LARGEST_ERROR / _KM_PER_DEGREE > _FLOOR)
+
+
+def _solve(
+    ra: ArrayLike, dec: ArrayLike, az: ArrayLike, alt: ArrayLike, time: ArrayLike
+) -> tuple[Floats, float] | None:
     columns = np.stack([np.asarray(values, dtype=np.float64) for values in (ra, dec, az, alt, time)])
     columns = columns[:, np.all(np.isfinite(columns), axis=0)]
     if columns.shape[1] < 2:
         return None
     earth = celestial_to_earth(columns[0], columns[1], columns[4])
     local = unit_vector(columns[2], columns[3]) * (1.0, -1.0, 1.0)  # north, west, up: right-handed
-    rotation, error = _rotation(local, earth)
-    lon, lat = (float(value) for value in angles(rotation[2]))
-    north = horizon_axes(lat, lon)[0]
-    twist = math.degrees(math.acos(min(1.0, max(-1.0, float(rotation[0] @ north)))))
-    if not twist < _TWIST + 3 * error or not error * _KM_PER_DEGREE < 25.0:
-        return None
-    return WorkedOut(Site(lat, (lon + 180.0) % 360.0 - 180.0, 0.0), error * _KM_PER_DEGREE)
+    return _rotation(local, earth)
+
+
+def _lever(directions: Floats) -> float:
+    """Give what the error of one direction is divided by to have that of the worst rotation."""
+    moments = len(directions) * np.eye(3) - directions.T @ directions
+    return float(np.sqrt(max(np.linalg.eigvalsh(moments)[0], 1e-12)))
 
 
 def _rotation(local: Floats, earth: Floats) -> tuple[Floats, float]:
@@ -124,6 +156,4 @@ def _rotation(local: Floats, earth: Floats) -> tuple[Floats, float]:
     sign = np.sign(np.linalg.det(u @ v))
     rotation = u @ np.diag([1.0, 1.0, sign]) @ v
     scatter = np.degrees(np.sqrt(np.mean(np.sum((local @ rotation - earth) ** 2, axis=1))))
-    moments = len(earth) * np.eye(3) - earth.T @ earth
-    weakest = float(np.linalg.eigvalsh(moments)[0])
-    return rotation, float(np.hypot(scatter, _FLOOR) / np.sqrt(max(weakest, 1e-12)))
+    return rotation, float(np.hypot(scatter, _FLOOR) / _lever(earth))
