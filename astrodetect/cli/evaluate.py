@@ -11,7 +11,8 @@ import click
 @click.argument("catalog", type=click.Path(path_type=Path))
 @click.option(
     "--truth", type=click.Path(path_type=Path), required=True,
-    help="CSV file: path (or file), label, frame_first, frame_last, x_first, y_first, x_last, y_last.",
+    help="CSV file: path (or file), label, frame_first, frame_last, x_first, y_first, x_last, y_last; "
+    "or another catalog, or a file of any format of `catalog formats`.",
 )  # fmt: skip
 @click.option(
     "--label", "labels", multiple=True, default=("meteor",), show_default=True,
@@ -33,14 +34,15 @@ def evaluate(
     """
     from astrodetect.catalogs.reader import Catalog
     from astrodetect.evaluation import evaluate as compare
-    from astrodetect.evaluation import read_tracks, read_truth
+    from astrodetect.evaluation import read_tracks
     from astrodetect.evaluation.report import to_dict, to_text
+    from astrodetect.exchange.truth import read_any_truth
 
-    objects = read_truth(truth)
-    tracks = truth.with_name("tracks.csv")
-    if tracks.is_file():
-        objects = read_tracks(tracks, objects)
     with Catalog(catalog) as opened:
+        objects = read_any_truth(truth, opened)
+        tracks = truth.with_name("tracks.csv")
+        if tracks.is_file() and truth.suffix == ".csv":
+            objects = read_tracks(tracks, objects)
         result = compare(
             opened.detections, opened.recordings, objects, labels, ignore_unlisted=ignore_unlisted
         )

@@ -68,8 +68,16 @@ def frames_overlap(detection: Mapping[str, Any], truth: TruthObject) -> bool:
     return start <= math.ceil(truth.frame_last) and end >= math.floor(truth.frame_first)
 
 
+def _by_time(truth: TruthObject) -> float:
+    """Give the cost of a pair of which only the time decides, since nobody knows the object's place."""
+    return math.nan if math.isnan(truth.frame_first + truth.frame_last) else 0.5
+
+
 def match(detections: Sequence[Mapping[str, Any]], truth: Sequence[TruthObject]) -> list[tuple[int, int]]:
     """Pair the detections and the objects of one recording, one to one.
+
+    An object of which frames are known, but no place (others may have stated the sky alone), is paired with a
+    detection that has frames in common.
 
     As many pairs as possible, and of these the ones that lie closest (sum over pairs of the distance in
     units of the tolerance).
@@ -95,7 +103,9 @@ def match(detections: Sequence[Mapping[str, Any]], truth: Sequence[TruthObject])
     cost: NDArray[np.float64] = np.full((len(detections), len(truth)), impossible)
     for row, detection in enumerate(detections):
         for column, thing in enumerate(truth):
-            apart = separation(detection, thing) / tolerance(thing.length)
+            apart = (
+                separation(detection, thing) / tolerance(thing.length) if thing.has_ends else _by_time(thing)
+            )
             if apart <= 1.0 and frames_overlap(detection, thing):
                 cost[row, column] = apart
     rows, columns = linear_sum_assignment(cost)
