@@ -1,0 +1,144 @@
+"""What ``astrodetect train`` does: train, and say how it went."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from astrodetect.core.errors import AstrodetectError, StoppedError
+from astrodetect.training.config import TrainingPlan, read_training
+from astrodetect.training.logs import read_history
+from astrodetect.training.ranks import joined
+from astrodetect.training.trainer import HISTORY, MODEL, STATE, Position, Trainer
+
+
+class _Bar:
+    """A bar over the steps of an epoch on a terminal, and a line at the end of each epoch."""
+
+    def __init__(self, quiet: bool) -> None:
+        from tqdm import tqdm
+
+        self.quiet = quiet
+        hidden = quiet or not sys.stderr.isatty()
+        self.bar: Any = tqdm(unit="step", disable=hidden, leave=False, file=sys.stderr)
+
+    def step(self, at: Position, steps: int) -> None:
+        """Move the bar."""
+        self.bar.total = steps
+        self.bar.set_description(f"epoch {at.epoch + 1}", refresh=False)
+        self.bar.set_postfix_str(f"loss {at.loss / max(1, at.images):.4f}", refresh=False)
+        self.bar.update(at.step - self.bar.n)
+
+    def epoch(self, row: dict[str, Any]) -> None:
+        """Say how an epoch went."""
+        self.bar.reset()
+        if not self.quiet:
+            text = (
+                f"epoch {row['epoch']}: training loss {row['train_loss']:.4f}; validation loss "
+                f"{row['loss']:.4f}, accuracy {row['accuracy']:.4f}, AUC {row['auc']:.4f}; "
+                f"{row['seconds']:.0f} s"
+            )
+            self.bar.write(text, file=sys.stderr)
+
+    def close(self) -> None:
+        """Take the bar away."""
+        self.bar.close()
+
+
+def train(
+    path: Path, *, resume: bool, fresh: bool, device: str, out: Path | None, quiet: bool
+) -> tuple[Path, Position]:
+    """Train what a file describes.
+
+    Parameters
+    ----------
+    path : Path
+        The training file.
+    resume, fresh : bool
+        Go on from the saved state; or throw away what an earlier training left in the folder.
+    device : str
+        ``auto``, or a torch device.
+    out : Path or None
+        Folder instead of ``[train] out``.
+    quiet : bool
+        No progress.
+
+    Returns
+    -------
+    Path, Position
+        The folder, and where the training ended.
+
+    Raises
+    ------
+    AstrodetectError
+        Mistakes in the file, or the folder holds another training.
+    StoppedError
+        The disk is full or the folder cannot be written.
+    """
+    plan = read_training(path)
+    if out is not None:
+        plan = replace(plan, train=replace(plan.train, out=out))
+    device = resolve(device)
+    _prepare(plan, path, resume, fresh)
+    bar = _Bar(quiet)
+    try:
+        with joined(device) as (ranks, own):
+            trainer = Trainer(plan, own, bar, ranks)
+            return plan.train.out, trainer.run(resume)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise StoppedError(f"{plan.train.out}: the training cannot be saved: {reason}") from error
+    finally:
+        bar.close()
+
+
+def resolve(device: str) -> str:
+    """Give the torch device that a user means; ``auto`` is a GPU where there is one.
+
+    Raises
+    ------
+    AstrodetectError
+        Torch knows no such device, or it is not there.
+    """
+    import torch
+
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise AstrodetectError(
+            f"--device {device}: not there; expected auto, cpu, cuda or what torch knows"
+        ) from error
+    return device
+
+
+def _prepare(plan: TrainingPlan, path: Path, resume: bool, fresh: bool) -> None:
+    """Make the folder, and take care of what an earlier training left there."""
+    folder = plan.train.out
+    left = [folder / name for name in (STATE, MODEL, HISTORY) if (folder / name).exists()]
+    if left and fresh:
+        for file in left:
+            file.unlink()
+    elif left and not resume:
+        raise AstrodetectError(
+            f"{folder}: holds an earlier training ({left[0].name}); give --resume to go on with it, "
+            "--fresh to throw it away, or another folder with --out"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    if path.resolve() != (folder / "training.toml").resolve():
+        shutil.copyfile(path, folder / "training.toml")
+
+
+def summary(plan_out: Path, at: Position) -> str:
+    """Give what is printed at the end of a training."""
+    rows = read_history(plan_out / HISTORY)
+    last = rows[-1]
+    why = f", stopped {at.stopped}" if at.stopped else ""
+    return (
+        f"{plan_out / MODEL}: best {at.best:.4f} on the validation split in epoch {at.best_epoch}; "
+        f"{int(last['epoch'])} epochs in {at.seconds / 60:.1f} min{why}\n"
+    )

@@ -1,0 +1,148 @@
+"""A training file, read and checked: data, model, training."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from astrodetect.core import settings
+from astrodetect.core.errors import AstrodetectError, ConfigurationError
+from astrodetect.core.registry import nearest
+from astrodetect.plugins.models.config import ModelConfig
+from astrodetect.training.data.files import LabelledImages
+from astrodetect.training.data.megapixel import MegapixelMnist
+from astrodetect.training.data.needle import NeedleMnist
+from astrodetect.training.data.splits import DataSet
+from astrodetect.training.settings import AugmentSettings, TrainSettings, TransferSettings
+
+#: Data sets by the name that ``[data] use`` gives.
+DATA_SETS: dict[str, type[DataSet]] = {
+    "needle-mnist": NeedleMnist,
+    "megapixel-mnist": MegapixelMnist,
+    "images": LabelledImages,
+}
+_TABLES = ("data", "model", "train", "augment", "transfer")
+#: What the data set knows better than the file.
+_FROM_DATA = ("n_classes", "multilabel", "labels")
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """A checked training file.
+
+    Attributes
+    ----------
+    name : str
+        The file, for messages.
+    data : DataSet
+    model : ModelConfig
+        With the classes of the data set.
+    train, augment, transfer
+        The tables of those names.
+    """
+
+    name: str
+    data: DataSet
+    model: ModelConfig
+    train: TrainSettings
+    augment: AugmentSettings
+    transfer: TransferSettings
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Give all settings that the weights depend on, as JSON holds them."""
+        free = ("out", "minutes", "save_every", "tensorboard")
+        train = {key: value for key, value in settings.to_table(self.train).items() if key not in free}
+        return {
+            "data": {"kind": type(self.data).__name__, **settings.to_table(self.data)},
+            "model": settings.to_table(self.model),
+            "train": train,
+            "augment": settings.to_table(self.augment),
+            "transfer": settings.to_table(self.transfer),
+        }
+
+
+def read_training(path: Path) -> TrainingPlan:
+    """Read a training file.
+
+    Parameters
+    ----------
+    path : Path
+        TOML with the tables ``[data]``, ``[model]``, ``[train]`` and, if wanted, ``[augment]`` and
+        ``[transfer]``. Paths in it are relative to its folder.
+
+    Returns
+    -------
+    TrainingPlan
+
+    Raises
+    ------
+    AstrodetectError
+        The file cannot be read.
+    ConfigurationError
+        With every mistake in it.
+    """
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise AstrodetectError(f"{path}: cannot be read: {error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError([f"{path}: not valid TOML: {error}"]) from error
+    problems = [
+        f"{path}: [{table}]: unknown table{nearest(table, _TABLES)}"
+        for table in tables
+        if table not in _TABLES
+    ]
+    problems += [
+        f"{path}: {table} must be written as [{table}]"
+        for table in _TABLES
+        if not isinstance(tables.get(table, {}), dict)
+    ]
+    if problems:
+        raise ConfigurationError(problems)
+    return _plan(path, tables)
+
+
+def _plan(path: Path, tables: dict[str, Any]) -> TrainingPlan:
+    problems: list[str] = []
+
+    def built(table: str, cls: type[Any], given: dict[str, Any]) -> Any:
+        return settings.build(cls, given, f"{path}: [{table}]", path.parent, problems)
+
+    data = _data(path, tables.get("data", {}), problems, built)
+    model_table = tables.get("model", {})
+    problems += [
+        f"{path}: [model] {key} = {model_table[key]!r}: comes from the data set; leave it out"
+        for key in _FROM_DATA
+        if key in model_table
+    ]
+    given = {key: value for key, value in model_table.items() if key not in _FROM_DATA}
+    model = built("model", ModelConfig, given)
+    train = built("train", TrainSettings, tables.get("train", {}))
+    how = built("augment", AugmentSettings, tables.get("augment", {}))
+    transfer = built("transfer", TransferSettings, tables.get("transfer", {}))
+    if problems:
+        raise ConfigurationError(problems)
+    classes = data.classes
+    model = replace(model, n_classes=len(classes), multilabel=data.several_labels, labels=classes)
+    return TrainingPlan(str(path), data, model, train, how, transfer)
+
+
+def _data(path: Path, table: dict[str, Any], problems: list[str], built: Any) -> Any:
+    use = table.get("use")
+    if use not in DATA_SETS:
+        what = f"use = {use!r}: no such data set" if use is not None else "use is missing"
+        near = nearest(str(use or ""), DATA_SETS)
+        problems.append(f"{path}: [data] {what}{near}")
+        return None
+    return built("data", DATA_SETS[use], {key: value for key, value in table.items() if key != "use"})
+
+
+def settings_with(plan: TrainingPlan, **changes: Any) -> TrainingPlan:
+    """Give a plan with other settings of [train]."""
+    names = {field.name for field in fields(plan.train)}
+    unknown = set(changes) - names
+    if unknown:
+        raise ValueError(f"no settings of [train]: {', '.join(sorted(unknown))}")
+    return replace(plan, train=replace(plan.train, **changes))
