@@ -116,14 +116,11 @@ class Journal:
             The disk is full.
         """
         path = Path(path)
-        if not path.parent.is_dir():
-            raise AstrodetectError(
-                f"{path}: the folder {path.parent} does not exist; create it or choose another --out"
-            )
+        check_folder(path)
         before = identity(path)
         done = _check_catalog(path, provenance, columns, fresh)
         parts = parts_of(path)
-        with _told(path, "cannot be written", 0):
+        with told(path, "cannot be written", 0):
             if parts.exists() and not parts.is_dir():
                 raise AstrodetectError(
                     f"{parts}: is in the way of the journal; move it or choose another --out"
@@ -181,7 +178,7 @@ class Journal:
         data = blocks.frame(blocks.encode(block))
         if self._file is None:
             raise ValueError("the journal is closed")
-        with _told(self.path, "cannot be written", len(self.done)):
+        with told(self.path, "cannot be written", len(self.done)):
             self._write(data)
             if time.monotonic() - self._synced >= SYNC_SECONDS:
                 self.sync()
@@ -245,7 +242,7 @@ class Journal:
         from astrodetect.catalogs.labelling import carry
 
         temporary = self.parts / "assembled.tmp"
-        with _told(self.path, "cannot be put together", len(self.done)):
+        with told(self.path, "cannot be put together", len(self.done)):
             self.sync()
             with self._sources() as (sources, held):
                 self.notes = held.notes
@@ -289,7 +286,7 @@ class Journal:
             self._give_up(remove=not segment_paths(self.parts))
         elif self._file is not None:
             try:
-                with _told(self.path, "cannot be written", len(self.done)):
+                with told(self.path, "cannot be written", len(self.done)):
                     self.sync()
             finally:
                 self._give_up(remove=False)
@@ -310,6 +307,14 @@ def identity(path: Path) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return status.st_ino, status.st_mtime_ns
+
+
+def check_folder(path: Path) -> None:
+    """Refuse a catalog in a folder that does not exist."""
+    if not path.parent.is_dir():
+        raise AstrodetectError(
+            f"{path}: the folder {path.parent} does not exist; create it or choose another one"
+        )
 
 
 def _check_catalog(
@@ -343,7 +348,7 @@ def _compare(where: str, there: Mapping[str, str], now: Mapping[str, str]) -> No
 
 
 @contextmanager
-def _told(path: Path, what: str, n_done: int) -> Iterator[None]:
+def told(path: Path, what: str, n_done: int) -> Iterator[None]:
     """Turn an error of the system into one line."""
     try:
         yield

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 from astrodetect.catalogs.assembly import assemble
 from astrodetect.catalogs.hdf5 import open_catalog, put_in_place
-from astrodetect.catalogs.journal import Journal, parts_of
+from astrodetect.catalogs.journal import Journal, check_folder, parts_of, told
 from astrodetect.catalogs.labelling import carry
 from astrodetect.catalogs.pipelines import differences, pipeline_name
 from astrodetect.catalogs.sources import BlockSource, Segments, choose
 from astrodetect.catalogs.stored import StoredCatalog
 from astrodetect.catalogs.tables import check_units, join_schemas
-from astrodetect.core.errors import AstrodetectError, StoppedError
+from astrodetect.core.errors import AstrodetectError
 
 
 def merge(
@@ -53,10 +53,12 @@ def merge(
     Raises
     ------
     AstrodetectError
-        `out` exists, a catalog cannot be read, the pipelines differ, or the units of a column.
+        `out` exists or may not be written, a catalog cannot be read, the pipelines differ, or the units
+        of a column.
     StoppedError
-        `out` cannot be written.
+        The disk is full.
     """
+    check_folder(out)
     if out.exists():
         if not overwrite:
             raise AstrodetectError(f"{out}: exists; choose another name or give --overwrite")
@@ -73,12 +75,12 @@ def merge(
             _same_pipeline(paths, sources)
         _same_units(paths, sources)
         temporary = out.with_name(f".{out.name}.tmp")
-        with _told(out):
+        with told(out, "cannot be written", 0):
             assemble(sources, temporary, sources[-1].provenance)
             for line in carry([path for path in paths if path.exists()], temporary, out):
                 tell(line)
         number = len(choose(sources))
-    with _told(out):
+    with told(out, "cannot be written", 0):
         put_in_place(temporary, out)
     return number
 
@@ -97,9 +99,9 @@ def compact(path: Path) -> tuple[int, int]:
     Raises
     ------
     AstrodetectError
-        There is no catalog, it is damaged, or another process writes it.
+        There is no catalog, it is damaged, another process writes it, or its folder may not be written.
     StoppedError
-        It cannot be written.
+        The disk is full.
     """
     before = path.stat().st_size if path.exists() else 0
     with ExitStack() as stack:
@@ -109,19 +111,11 @@ def compact(path: Path) -> tuple[int, int]:
             journal.finish()
             return before, path.stat().st_size
         temporary = journal.parts / "assembled.tmp"
-        with _told(path), closing(open_catalog(path)) as file:
+        with told(path, "cannot be written", 0), closing(open_catalog(path)) as file:
             assemble([StoredCatalog(file, str(path))], temporary, provenance)
-        with _told(path):
+        with told(path, "cannot be written", 0):
             put_in_place(temporary, path)
     return before, path.stat().st_size
-
-
-@contextmanager
-def _told(out: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StoppedError(f"{out}: cannot be written: {error.strerror or error}") from error
 
 
 def _same_units(paths: Sequence[Path], sources: Sequence[BlockSource]) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,8 +19,9 @@ from power_loss import Disk
 from astrodetect.catalogs import journal as journal_module
 from astrodetect.catalogs.checks import verify
 from astrodetect.catalogs.journal import Journal, backup_of, parts_of
+from astrodetect.catalogs.merging import merge
 from astrodetect.catalogs.reader import Catalog
-from astrodetect.core.errors import StoppedError
+from astrodetect.core.errors import AstrodetectError, StoppedError
 
 HERE = Path(__file__).parent
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="names of open files are looked up in /proc")
@@ -128,7 +130,7 @@ import sys
 sys.path.insert(0, {here!r})
 from catalog_samples import PROVENANCE, make_block
 from astrodetect.catalogs.journal import Journal
-from astrodetect.core.errors import StoppedError
+from astrodetect.core.errors import AstrodetectError, StoppedError
 try:
     with Journal.open({path!r}, PROVENANCE) as journal:
         for number in range({first}, {last}):
@@ -224,3 +226,22 @@ def test_a_quota_is_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     with Journal.open(path, PROVENANCE) as journal:
         journal.finish()
     assert np.unique(ids_in(path)).size == 3
+
+
+def test_merge_into_a_folder_that_is_missing_or_may_not_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "n.h5"
+    with Journal.open(path, PROVENANCE) as journal:
+        journal.append(make_block(1))
+        journal.finish()
+    with pytest.raises(AstrodetectError, match=r"the folder .*absent does not exist"):
+        merge(tmp_path / "absent/m.h5", [path])
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("astrodetect.catalogs.hdf5._Guarded", refuse)
+    with pytest.raises(AstrodetectError, match=r"m\.h5: cannot be written: Permission denied") as told:
+        merge(tmp_path / "m.h5", [path])
+    assert not isinstance(told.value, StoppedError)
