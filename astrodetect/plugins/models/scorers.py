@@ -62,10 +62,13 @@ def _box(data: Tensor, half: int) -> Tensor:
 def _running_mean(data: Tensor, half: int) -> Tensor:
     """Mean along the last axis, from running sums: as fast for any width."""
     length = data.shape[-1]
-    sums = functional.pad(data.cumsum(dim=-1), (1, 0))
+    half = min(half, length - 1)
+    sums = data.cumsum(dim=-1)
+    end = sums[..., -1:].expand(*sums.shape[:-1], half)
+    until = torch.cat([sums[..., half:], end], dim=-1)
+    until[..., half + 1 :] -= sums[..., : length - half - 1]
     cells = torch.arange(length, device=data.device)
-    first, last = (cells - half).clamp_min(0), (cells + half + 1).clamp_max(length)
-    return (sums[..., last] - sums[..., first]) / (last - first)
+    return until / ((cells + half + 1).clamp_max(length) - (cells - half).clamp_min(0))
 
 
 class Scorer(nn.Module):
