@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from typing import Any
 
 import click
+
+from astrodetect.cli.groups import NearestGroup
 
 #: Commands and the modules that hold them, in the order of ``--help``.
 _COMMANDS = {
@@ -21,10 +24,13 @@ _COMMANDS = {
     "events": "events",
     "report": "report",
     "calibrate": "calibrate",
+    "init": "init",
+    "doctor": "doctor",
+    "completion": "completion",
 }
 
 
-class _Commands(click.Group):
+class _Commands(NearestGroup):
     """Imports a command's module when the command is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -77,19 +83,37 @@ def _status(arguments: list[str] | None) -> int:
     from astrodetect.core.printing import printable_lines
 
     try:
-        result: Any = cli.main(arguments, prog_name="astrodetect", standalone_mode=False)
+        result: Any = cli.main(arguments, prog_name="astrodetect", standalone_mode=False, color=_colours())
         return result if isinstance(result, int) else 0
     except StoppedError as error:
-        click.echo(f"stopped: {printable_lines(str(error))}", err=True)
+        _complain("stopped:", printable_lines(str(error)))
         return 3
     except AstrodetectError as error:
-        click.echo(f"error: {printable_lines(str(error))}", err=True)
+        _complain("error:", printable_lines(str(error)))
         return 2
     except click.exceptions.Exit as error:
         return error.exit_code
     except click.ClickException as error:
-        error.show()
+        _complain("error:", _wrong_usage(error))
         return 2
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         return 130
+
+
+def _colours() -> bool | None:
+    """Give False where nobody wants colours (https://no-color.org), else None: on terminals only."""
+    return False if os.environ.get("NO_COLOR") else None
+
+
+def _complain(word: str, text: str) -> None:
+    click.echo(f"{click.style(word, fg='red')} {text}", err=True, color=_colours())
+
+
+def _wrong_usage(error: click.ClickException) -> str:
+    """Give what is wrong and where to read how it is done."""
+    from astrodetect.core.printing import printable_lines
+
+    text = printable_lines(error.format_message())
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    return text if context is None else f"{text}\nhow it is used: {context.command_path} --help"

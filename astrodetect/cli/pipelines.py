@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import click
 
+from astrodetect.cli.completion import pipeline_names
+
 
 @click.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=pipeline_names)
 def pipelines(name: str | None) -> None:
     """List the built-in pipelines, or print one."""
     from astrodetect import pipelines as built_in

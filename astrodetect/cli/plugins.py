@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from astrodetect.cli.completion import plugin_names
+from astrodetect.cli.groups import NearestGroup
+
+if TYPE_CHECKING:
+    from astrodetect.core.registry import Listing
 
 #: Kinds of plugins; `astrodetect.core.stages.KINDS` has the same, and is not imported for ``--help``.
 _KINDS = (
@@ -15,9 +22,10 @@ _KINDS = (
 )  # fmt: skip
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=NearestGroup, invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
 @click.pass_context
-def plugins(ctx: click.Context) -> None:
+def plugins(ctx: click.Context, as_json: bool) -> None:
     """List what is installed: kind, distribution, failures."""
     if ctx.invoked_subcommand is not None:
         return
@@ -25,6 +33,9 @@ def plugins(ctx: click.Context) -> None:
 
     listings = list_plugins()
     failing = [listing for listing in listings if listing.failure]
+    if as_json:
+        click.echo(json.dumps([_plain(listing) for listing in listings], indent=2))
+        return
     for listing in sorted(listings, key=lambda listing: (listing.kind, listing.plugin.name)):
         plugin = listing.plugin
         origin = f"{plugin.distribution} {plugin.version}"
@@ -34,9 +45,15 @@ def plugins(ctx: click.Context) -> None:
         click.echo(f"{len(failing)} of {len(listings)} plugins fail", err=True)
 
 
+def _plain(listing: Listing) -> dict[str, str]:
+    found = dataclasses.asdict(listing.plugin)
+    return {**found, "kind": listing.kind, "failure": listing.failure}
+
+
 @plugins.command()
-@click.argument("name")
-def show(name: str) -> None:
+@click.argument("name", shell_complete=plugin_names)
+@click.option("--json", "as_json", is_flag=True, help="Print them as JSON.")
+def show(name: str, as_json: bool) -> None:
     """Print the settings of one plugin."""
     from astrodetect.core import registry
     from astrodetect.core.settings import describe
@@ -44,6 +61,9 @@ def show(name: str) -> None:
 
     plugin = registry.find(name)
     cls: type[Any] = registry.load(name)
+    if as_json:
+        click.echo(json.dumps(_described(name, cls), indent=2))
+        return
     origin = f" ({plugin.distribution} {plugin.version})" if plugin.distribution else ""
     click.echo(f"{name}: {kind_of(cls)}{origin}")
     summary = (cls.__doc__ or "").strip().split("\n\n")[0]
@@ -57,6 +77,23 @@ def show(name: str) -> None:
         click.echo(f"\n  {setting.name}: {setting.type} ({given})")
         if setting.help:
             click.echo(click.wrap_text(setting.help, 96, "      ", "      "))
+
+
+def _described(name: str, cls: type[Any]) -> dict[str, Any]:
+    from astrodetect.core.settings import describe
+    from astrodetect.core.stages import kind_of
+
+    settings = [
+        {
+            "name": setting.name, "type": setting.type, "help": setting.help,
+            "required": setting.default is dataclasses.MISSING,
+            "default": None if setting.default is dataclasses.MISSING else setting.default,
+        }
+        for setting in describe(cls)
+    ]  # fmt: skip
+    plain: dict[str, Any] = json.loads(json.dumps({"settings": settings}, default=str))
+    planes = {"needs": list(cls.needs), "gives": list(cls.gives)}
+    return {"name": name, "kind": kind_of(cls), **planes, **plain}
 
 
 @plugins.command()
@@ -78,7 +115,7 @@ def new(name: str, kind: str, folder: Path) -> None:
 
 
 @plugins.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=plugin_names)
 @click.pass_context
 def check(ctx: click.Context, name: str | None) -> None:
     """Run the conformance tests on installed plugins; exit status 1 if any fails.

@@ -61,6 +61,7 @@ _SECONDS = click.FloatRange(min=0, min_open=True)
 @click.option("--log", type=_FILE, help="Append what happens to this file, one JSON object per line.")
 @click.option("--profile", is_flag=True, help="Say where the time went, and what limited the run.")
 @click.option("--profile-json", type=_FILE, help="Write that to this file.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON on standard output.")
 @click.option("--quiet", is_flag=True, help="No progress, no summary.")
 @click.option("-v", "--verbose", is_flag=True, help="Tracebacks of stages that failed.")
 @click.pass_context
@@ -77,6 +78,7 @@ def run(
     log: Path | None,
     profile: bool,
     profile_json: Path | None,
+    as_json: bool,
     quiet: bool,
     verbose: bool,
     **how: Any,
@@ -112,12 +114,21 @@ def run(
             _say_all(text.split("\n"))
     if not quiet:
         _say_all([*job.summary.lines(perf_counter() - start), f"catalog:    {target}"])
+    if as_json:
+        _print_json(job, perf_counter() - start)
     if measured is not None:
         _tell(measured, profile, profile_json)
     if job.summary.statuses["failed"]:
         if quiet:
             _say_all(job.summary.failure_lines())
         ctx.exit(1)
+
+
+def _print_json(job: Job, seconds: float) -> None:
+    import json
+
+    summary = {"catalog": str(job.out), "elapsed": round(seconds, 3), **job.summary.to_dict()}
+    click.echo(json.dumps(summary, indent=2))
 
 
 def _check_writable(path: Path) -> None:
