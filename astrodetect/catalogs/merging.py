@@ -43,7 +43,7 @@ def merge(
     overwrite : bool
         Replace a catalog that is there.
     tell : callable
-        Gets a line about what became of reviews.
+        Gets a line about what became of reviews, and about a catalog that is not finished.
 
     Returns
     -------
@@ -71,6 +71,8 @@ def merge(
         sources: list[BlockSource] = []
         for path in paths:
             sources += _sources_of(path, stack)
+            if parts_of(path).is_dir():
+                tell(f"warning: {path}: its run did not come to its end; what it has finished is taken")
         if not force:
             _same_pipeline(paths, sources)
         _same_units(paths, sources)
