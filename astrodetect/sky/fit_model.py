@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar, cast
 
@@ -34,9 +34,11 @@ _CLIP = 4.0
 #: A fit needs so many stars, and so many equations per free number.
 FEWEST = 10
 _EQUATIONS = 2.5
-#: A lens gets another term while that lowers the scatter to this part; up to so many terms, and only with
-#: so many stars for each.
-_WORTH, _TERMS, _PER_TERM = 0.98, 6, 40
+#: A lens gets another number while that lowers the scatter by this over the number of stars; up to so many
+#: terms, and only with so many stars for each number.
+_WORTH, _TERMS, _PER_NUMBER = 10.0, 6, 15
+#: An aspect other than 1 is one that is fitted.
+_NOT_SQUARE = 1.0 + 1e-9
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,8 @@ def free_numbers(model: VectorCalibration) -> list[list[Free]]:
         where: list[Free] = [("x_centre", None), ("y_centre", None), ("rotation", None), ("coefficients", 0)]
         tilt: list[Free] = [("tilt_north", None), ("tilt_east", None)]
         bend: list[Free] = [("coefficients", k) for k in range(1, len(model.coefficients))]
-        return [where, tilt + bend[:1], bend[1:]]
+        aspect: list[Free] = [("aspect", None)] if model.aspect != 1.0 else []
+        return [where, tilt + bend[:1], bend[1:] + aspect]
     if isinstance(model, Platepar):
         pointing: list[Free] = [("ra", None), ("dec", None), ("position_angle", None), ("scale", None)]
         if model.distortion in POLYNOMIAL:  # their first terms are a shift, a turn and a scale again
@@ -187,9 +190,9 @@ def refine(start: VectorCalibration, views: Sequence[View], rounds: int = len(_R
             model = solve(model, views, matches, chosen, max(reach / 5, 0.3))
     fit = settle(model, views, _ROUNDS[rounds - 1][0])
     while rounds == len(_ROUNDS):
-        longer = _with_another_term(fit)
-        better = longer and settle(longer, views, 0.5 * _ROUNDS[-1][0])
-        if not better or better.n_free <= fit.n_free or better.rms > _WORTH * fit.rms:
+        longer = [settle(model, views, 0.5 * _ROUNDS[-1][0]) for model in _with_another_number(fit)]
+        better = min(longer, key=lambda one: one.rms, default=fit)
+        if better.n_free <= fit.n_free or better.rms > (1 - _WORTH / len(fit.matches)) * fit.rms:
             break
         fit = better
     return fit
@@ -226,14 +229,15 @@ def settle(start: VectorCalibration, views: Sequence[View], reach: float = _ROUN
     return replace(fit, calibration=replaced(model, residual=float(sigma)))
 
 
-def _with_another_term(fit: Fit) -> VectorCalibration | None:
-    """Give the lens with one more term, where there are stars enough to tell."""
+def _with_another_number(fit: Fit) -> Iterator[AllSkyLens]:
+    """Give the lens with one more term, or with pixels not square, where stars are enough to tell."""
     model = fit.calibration
-    if not isinstance(model, AllSkyLens) or len(model.coefficients) >= _TERMS:
-        return None
-    if len(fit.matches) < _PER_TERM * len(model.coefficients):
-        return None
-    return replace(model, coefficients=(*model.coefficients, 0.0))
+    if not isinstance(model, AllSkyLens) or len(fit.matches) < _PER_NUMBER * fit.n_free:
+        return
+    if len(model.coefficients) < _TERMS:
+        yield replace(model, coefficients=(*model.coefficients, 0.0))
+    if model.aspect == 1.0:
+        yield replace(model, aspect=_NOT_SQUARE)
 
 
 def _shorter_side(model: VectorCalibration) -> int:
