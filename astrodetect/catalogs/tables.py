@@ -11,7 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from astrodetect.catalogs.blocks import Parts
-from astrodetect.core.columns import DETECTION_COLUMNS, RECORDING_COLUMNS, TRACK_COLUMNS, Column
+from astrodetect.core.columns import (
+    DETECTION_COLUMNS,
+    OPTIONAL_TRACK_COLUMNS,
+    RECORDING_COLUMNS,
+    TRACK_COLUMNS,
+    Column,
+)
 from astrodetect.core.data import stable_id
 from astrodetect.core.detections import ROW, Detections, full_column
 from astrodetect.core.errors import AstrodetectError
@@ -32,14 +38,6 @@ DECLARED: Mapping[str, tuple[Column, ...]] = {
     "camera/tracks": TRACK_COLUMNS,
 }
 _ROW_TYPES = {bool: "bool", int: "int64", float: "float64", str: "str"}
-#: Optional columns of ``/tracks`` with a meaning of their own.
-OPTIONAL_TRACK_COLUMNS: tuple[Column, ...] = (
-    Column("ra", "float64", "deg", "right ascension, ICRS"),
-    Column("dec", "float64", "deg", "declination, ICRS"),
-    Column("az", "float64", "deg", "azimuth of date, east of north"),
-    Column("alt", "float64", "deg", "altitude of date, without refraction"),
-    Column("magnitude", "float64", "mag", "apparent magnitude"),
-)
 
 
 def rows_of(header: Mapping[str, Any], parts: Mapping[str, Parts]) -> dict[str, Table]:

@@ -87,6 +87,20 @@ TRACK_COLUMNS: tuple[Column, ...] = (
     Column("n_saturated", "int64", "", "saturated pixels"),
 )
 
+#: Columns of a track where they are known: with a calibration, with photometry.
+OPTIONAL_TRACK_COLUMNS: tuple[Column, ...] = (
+    Column("ra", "float64", "deg", "right ascension, ICRS"),
+    Column("dec", "float64", "deg", "declination, ICRS"),
+    Column("az", "float64", "deg", "azimuth of date, east of north"),
+    Column("alt", "float64", "deg", "altitude of date, without refraction"),
+    Column("ra_error", "float64", "deg", "standard error of ra on the great circle, cos(dec) included"),
+    Column("dec_error", "float64", "deg", "standard error of dec"),
+    Column("az_error", "float64", "deg", "standard error of az on the great circle, cos(alt) included"),
+    Column("alt_error", "float64", "deg", "standard error of alt"),
+    Column("magnitude", "float64", "mag", "apparent magnitude"),
+    Column("magnitude_error", "float64", "mag", "standard error of magnitude"),
+)
+
 RECORDING_COLUMNS: tuple[Column, ...] = (
     Column("recording_id", "int64", "", "hash of relative path and fingerprint"),
     Column("path", "str", "", "path relative to root"),
@@ -96,6 +110,7 @@ RECORDING_COLUMNS: tuple[Column, ...] = (
     Column("fingerprint", "str", "", "fingerprint of the content"),
     Column("time_start", "float64", "s", "UTC Unix seconds of the first frame; NaN if unknown"),
     Column("time_end", "float64", "s", "UTC Unix seconds of the last frame; NaN if unknown"),
+    Column("calibration", "str", "", "what gave the positions on the sky; empty: none"),
     Column("frame_rate", "float64", "Hz", "frames per second; NaN if unknown"),
     Column("width", "int64", "pix", "frame width"),
     Column("height", "int64", "pix", "frame height"),

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,6 +85,9 @@ class Stream:
         Seconds per frame; NaN if unknown.
     saturation : float
         Pixel value (ADU) from which a pixel is saturated; NaN if unknown.
+    frame_time : {"start", "middle", "end"}
+        What of the exposure the times of the frames are as the source gives them. Whoever reads the
+        stream turns them into the start.
     camera : str
         Station or camera code, or an empty string.
     site : Site or None
@@ -109,6 +112,7 @@ class Stream:
     mask: NDArray[np.bool_] | None = None
     header: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     warnings: tuple[str, ...] = ()
+    frame_time: Literal["start", "middle", "end"] = "start"
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +264,11 @@ def has_changed(recording: Recording) -> bool:
     if not recording.fingerprint or not all(path.exists() for path in paths):
         return False
     return fingerprint_files(recording.root, recording.files) != recording.fingerprint.partition("-")[0]
+
+
+def same_files(fingerprint: str, other: str) -> bool:
+    """Say whether two fingerprints are of the same files, whatever else their results depend on."""
+    return fingerprint.partition("-")[0] == other.partition("-")[0]
 
 
 def with_references(recording: Recording, references: Iterable[Recording]) -> Recording:

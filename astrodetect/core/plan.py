@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from astrodetect.core import limits, registry, settings
 from astrodetect.core.compose import ComposedDetector
 from astrodetect.core.errors import ConfigurationError, PluginError
 from astrodetect.core.stages import (
+    CalibrationSource,
     Classifier,
     Detector,
     FrameSource,
@@ -23,7 +25,13 @@ from astrodetect.core.stages import (
     Stage,
     kind_of,
 )
-from astrodetect.core.tables import AcceptSettings, CatalogSettings, StationSettings, WindowSettings
+from astrodetect.core.tables import (
+    AcceptSettings,
+    CalibrateSettings,
+    CatalogSettings,
+    StationSettings,
+    WindowSettings,
+)
 
 
 @dataclass(frozen=True)
@@ -38,7 +46,7 @@ class Plan:
         None: found by looking at the input.
     inputs : tuple of Path
         From ``[source] path``.
-    window, accept, stations, catalog, limits
+    window, accept, stations, catalog, limits, calibrate
         The tables of those names.
     preprocessors, detector, postprocessors
         Stages.
@@ -46,6 +54,8 @@ class Plan:
         Entry-point name of `source`, or empty.
     uses : mapping of str to Stage
         Every stage by its ``use``, for provenance.
+    calibration : CalibrationSource or None
+        Who reads calibrations. None: who knows the file, or finds one beside the recording.
     """
 
     name: str
@@ -62,6 +72,8 @@ class Plan:
     uses: Mapping[str, Stage] = field(default_factory=dict)
     tables: Mapping[str, Any] = field(default_factory=dict)
     limits: limits.Limits = field(default_factory=limits.Limits)
+    calibrate: CalibrateSettings = field(default_factory=CalibrateSettings)
+    calibration: CalibrationSource | None = None
 
     def to_toml(self, inputs: tuple[Path, ...] = ()) -> str:
         """Give the resolved pipeline as TOML: every setting, absolute paths.
@@ -94,7 +106,7 @@ class Plan:
 
 _TABLES = (
     "source", "window", "preprocess", "score", "select", "extract", "classify", "detect", "tile",
-    "postprocess", "accept", "station", "catalog", "limits",
+    "postprocess", "accept", "station", "catalog", "limits", "calibrate",
 )  # fmt: skip
 _LISTS = ("preprocess", "postprocess")
 _COMPOSED: tuple[tuple[str, type[Stage]], ...] = (
@@ -166,10 +178,11 @@ class _Reader:
         accept = self._core("accept", AcceptSettings)
         stations = self._stations()
         catalog = self._core("catalog", CatalogSettings)
+        calibrate, calibration = self._calibrate()
         allowed = self._core("limits", limits.Limits) if "limits" in self.tables else limits.Limits()
         if self.problems or detector is None or window is None or accept is None or catalog is None:
             return None
-        if allowed is None:
+        if allowed is None or calibrate is None:
             return None
         if accept.recall is not None or accept.false_per_night is not None:
             self.problems.append(
@@ -179,7 +192,7 @@ class _Reader:
         self._check_planes(source, preprocessors, detector)
         return Plan(
             self.name, source, source_name, inputs, window, preprocessors, detector, postprocessors,
-            accept, stations, catalog, self.uses, self.resolved, allowed,
+            accept, stations, catalog, self.uses, self.resolved, allowed, calibrate, calibration,
         )  # fmt: skip
 
     def _decider(self) -> str:
@@ -295,6 +308,21 @@ class _Reader:
                 stations[code] = built
                 self.resolved.setdefault("station", {})[code] = settings.to_table(built)
         return stations
+
+    def _calibrate(self) -> tuple[CalibrateSettings | None, CalibrationSource | None]:
+        """Read ``[calibrate]``: our own keys, and beside ``use`` those of a plugin."""
+        given = self._table("calibrate")
+        own = {setting.name for setting in dataclasses.fields(CalibrateSettings)}
+        where = f"{self.name}: [calibrate]"
+        ours = {key: value for key, value in given.items() if key in own or "use" not in given}
+        table = settings.build(CalibrateSettings, ours, where, self.base, self.problems)
+        stage = None
+        if "use" in given:
+            rest = {key: value for key, value in given.items() if key not in own}
+            stage = self._stage("calibrate", "[calibrate]", rest, CalibrationSource)
+        if table is not None and given:
+            self.resolved["calibrate"] = {**self.resolved.get("calibrate", {}), **settings.to_table(table)}
+        return table, stage if isinstance(stage, CalibrationSource) else None
 
     def _check_planes(
         self, source: FrameSource | None, pre: tuple[Preprocessor, ...], detector: Detector

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le
 
@@ -88,6 +88,27 @@ class StationSettings:
     calibration: Path | None = None
     #: Least probability for this camera.
     threshold: Probability | None = None
+    #: Seconds by which the camera's clock is ahead of UTC (behind: negative); taken off all its times.
+    clock_offset: float = 0.0
+    #: What of the exposure the camera's frame times are, where the recording does not say or is wrong.
+    frame_time: Literal["start", "middle", "end"] | None = None
+    #: Seconds from the exposure of the first row of a frame to that of the last; negative: bottom first.
+    rolling_shutter: float = 0.0
+
+
+@dataclass(frozen=True)
+class CalibrateSettings:
+    """The ``[calibrate]`` table: where on the sky things are."""
+
+    #: Calibration file for all recordings, whose station names none. Absent: what lies beside them.
+    file: Path | None = None
+    #: Look beside each recording, where no file is named. Switch it off to leave the positions empty.
+    find: bool = True
+    #: Standard error of the calibration along one axis, in pixels, where its file does not say or is wrong.
+    residual: Annotated[float, Ge(0)] | None = None
+    #: Standard error of a single position along one axis, in pixels, for tracks of fewer than five
+    #: points; longer ones tell by their scatter.
+    position_error: Annotated[float, Ge(0)] = 0.5
 
 
 @dataclass(frozen=True)

@@ -169,7 +169,11 @@ def _photometry(values: Mapping[str, Any]) -> Photometry | None:
 
 
 def stars_of(values: Mapping[str, Any]) -> Stars:
-    """Give the ``star_list`` of a platepar; rows that are no seven numbers are left out."""
+    """Give the ``star_list`` of a platepar, as its rows stand; those that are no seven numbers are left out.
+
+    Rows are time, x, y, intensity, RA, Dec, magnitude where a person has fitted it, and time, **y, x**
+    and so on where RMS has recalibrated it by itself; `star_residual` takes either.
+    """
     rows: Sequence[Any] = values.get("star_list") or ()
     kept = [
         row[:7]
@@ -183,13 +187,17 @@ def stars_of(values: Mapping[str, Any]) -> Stars:
 def star_residual(platepar: Platepar, stars: Stars) -> float:
     """Give the standard deviation along one axis (px) of the stars a platepar was fitted to.
 
-    From the median distance, which strays do not move; NaN for fewer than four stars.
+    From the median distance, which strays do not move; NaN for fewer than four stars. Of the two
+    orders of x and y that occur, the one that fits.
     """
     if len(stars) < _FEWEST:
         return float("nan")
-    places = platepar.directions(stars.x, stars.y, stars.time)
-    off = np.linalg.norm(places - frames.vectors(stars.ra, stars.dec), axis=-1)
-    return float(np.degrees(np.median(off)) * platepar.scale / _RAYLEIGH)
+    there = frames.vectors(stars.ra, stars.dec)
+    medians = []
+    for x, y in ((stars.x, stars.y), (stars.y, stars.x)):
+        off = np.linalg.norm(platepar.directions(x, y, stars.time) - there, axis=-1)
+        medians.append(float(np.median(np.nan_to_num(off, nan=np.pi))))
+    return float(np.degrees(min(medians)) * platepar.scale / _RAYLEIGH)
 
 
 def decided(
