@@ -313,3 +313,12 @@ def test_a_table_lists_every_mistake():
         ModelConfig.from_table({"k": 0, "metod": "ats", "scale": 2.0}, "c.toml [model]")
     assert len(caught.value.problems) == 3
     assert all(problem.startswith("c.toml [model]") for problem in caught.value.problems)
+
+
+@pytest.mark.parametrize("padding", ["zero", "replicate"])
+def test_the_full_resolution_map_is_the_same_in_bands(padding, monkeypatch):
+    model = small_model("fcn-mil", feature_channels=(4, 8, 8), feature_shrink=(1, 1, 0), padding=padding)
+    images = torch.rand(2, 1, 150, 131)
+    whole = model.map(images)
+    monkeypatch.setattr("astrodetect.plugins.models.fcn._BAND_PIXELS", 131 * 13)
+    assert torch.allclose(model.map(images), whole, atol=1e-6)

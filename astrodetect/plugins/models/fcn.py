@@ -14,8 +14,10 @@ from astrodetect.plugins.models.config import ModelConfig
 from astrodetect.plugins.models.geometry import Grid, Stack, matched
 from astrodetect.plugins.models.model import Output, class_logits
 from astrodetect.plugins.models.scenes import Scene, as_scene
-from astrodetect.plugins.models.scorers import pad
 from astrodetect.plugins.models.sparse import sparse_map
+
+#: Pixels of a band of the frame at inference.
+_BAND_PIXELS = 1 << 21
 
 
 class FcnMil(nn.Module):
@@ -92,11 +94,22 @@ class FcnMil(nn.Module):
         scene = as_scene(images, config.channels)
         if self.training and self.skip_empty:
             return sparse_map(scene, self.stack, self.head, config.black, config.white)
-        batch, _, height, width = scene.shape
-        corner = torch.zeros((batch, 1, 2), dtype=torch.int64, device=scene.device)
-        pixels = scene.cut(corner, (height, width), config.black)[:, 0]
-        scaled = (pixels - config.black) / (config.white - config.black)
-        return self.head(pad(scaled, self.stack, config.padding))
+        _, _, height, width = scene.shape
+        rows = self.stack.cells(height)
+        # At inference in bands, so that the memory of the hidden layers does not grow with the frame.
+        band = rows if self.training else max(1, _BAND_PIXELS // (width * self.stack.stride))
+        bands = [self._rows(scene, top, min(top + band, rows)) for top in range(0, rows, band)]
+        return torch.cat(bands, dim=2)
+
+    def _rows(self, scene: Scene, top: int, bottom: int) -> Tensor:
+        """Give some rows of the map, from the pixels that they see."""
+        config, stack = self.config, self.stack
+        columns = stack.cells(scene.shape[3])
+        corner = torch.tensor([top * stack.stride - stack.before, -stack.before], device=scene.device)
+        height, width = ((cells - 1) * stack.stride + stack.field for cells in (bottom - top, columns))
+        fill = config.black if config.padding == "zero" else None
+        pixels = scene.cut(corner.expand(scene.shape[0], 1, 2), (height, width), fill)[:, 0]
+        return self.head((pixels - config.black) / (config.white - config.black))
 
     def pool(self, cells: Tensor) -> Tensor:
         """Join logits (B, n, N) of cells to (B, n)."""
