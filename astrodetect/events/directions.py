@@ -141,16 +141,3 @@ def solar_longitude(time: ArrayLike) -> Floats:
     tilt = np.radians(84381.406 / 3600.0)
     longitude: Floats = np.degrees(np.arctan2(y * np.cos(tilt) + z * np.sin(tilt), x)) % 360.0
     return longitude
-
-
-def great_circle(directions: Floats) -> Floats:
-    """Give the pole (3,) of the great circle nearest to directions (n, 3), motion anticlockwise about it.
-
-    Least squares over all directions; NaN where they do not define one.
-    """
-    if len(directions) < 2 or not separation(directions[0], directions[-1]) > 1e-4:
-        return np.full(3, np.nan)
-    pole: Floats = np.linalg.svd(directions, full_matrices=False)[2][-1] if len(directions) > 2 else (
-        unit(np.cross(directions[0], directions[-1]))
-    )  # fmt: skip
-    return pole if pole @ np.cross(directions[0], directions[-1]) > 0 else -pole

@@ -14,13 +14,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from astrodetect.events.directions import Floats, separation, unit
-from astrodetect.events.pairs import Ints, Pairs, Rules, Shapes, find_pairs, neighbours
+from astrodetect.events.directions import Floats, separation
+from astrodetect.events.pairs import Pairs, Rules, find_pairs, neighbours
+from astrodetect.events.shapes import Ints, Shapes, directions_at
 
 #: Seconds that two pieces of one track of one camera may lie apart.
 _GAP = 1.0
-#: Degrees by which such pieces may miss each other's great circle.
-_SAME_TRACK = 2.0
+#: Degrees by which such pieces may miss the place where the other one puts them, and the share of the way
+#: by which a continuation may.
+_SAME_TRACK, _OTHER_SPEED = 1.0, 0.4
 #: So many meteors of two cameras show how their clocks differ.
 _ENOUGH = 5
 #: Seconds by which a pair may differ from what its cameras' clocks differ by.
@@ -92,24 +94,16 @@ def _root(leader: Ints, i: int) -> int:
 
 
 def _one_track(shapes: Shapes, a: Ints, b: Ints) -> NDArray[np.bool_]:
-    """Tell which pairs (k,) lie on one great circle, go one way, and are not far from each other."""
-    off = np.abs(np.sum(shapes.rays[b] * shapes.poles[a][:, None], axis=2)).max(axis=1)
-    back = np.abs(np.sum(shapes.rays[a] * shapes.poles[b][:, None], axis=2)).max(axis=1)
-    one_way = np.sum(unit(shapes.rays[a].sum(1)) * unit(shapes.rays[b].sum(1)), axis=1) > 0.5
-    one_way &= np.sum(_motion(shapes, a) * _motion(shapes, b), axis=1) > 0.5
-    near = separation(shapes.rays[a, 1], shapes.rays[b, 0])
-    length = separation(shapes.rays[a, 0], shapes.rays[a, 1]) + separation(
-        shapes.rays[b, 0], shapes.rays[b, 1]
+    """Tell which pairs (k,) are where the other one is, or would be, at the same time."""
+    ends = np.stack([shapes.begin[b], shapes.end[b]], axis=1)
+    expected = directions_at(shapes, a, ends)
+    # A continuation may have another speed than the track so far.
+    ahead = separation(expected, shapes.rays[a, 1][:, None])
+    beyond = np.where(ends > shapes.end[a][:, None], ahead, 0.0)
+    same: NDArray[np.bool_] = np.all(
+        separation(expected, shapes.rays[b]) < _SAME_TRACK + _OTHER_SPEED * beyond, axis=1
     )
-    same: NDArray[np.bool_] = (np.degrees(np.minimum(off, back)) < _SAME_TRACK) & (
-        near < length + _SAME_TRACK
-    )
-    same &= one_way
     return same
-
-
-def _motion(shapes: Shapes, rows: Ints) -> Floats:
-    return unit(shapes.rays[rows, 1] - shapes.rays[rows, 0])
 
 
 def _consistent(pairs: Pairs, cameras: Ints) -> Pairs:

@@ -12,7 +12,7 @@ All pairs are tested at once, as arrays.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -20,10 +20,8 @@ import numpy as np
 from annotated_types import Gt
 from numpy.typing import NDArray
 
-from astrodetect.events.directions import Floats, great_circle, position, unit
-from astrodetect.events.sightings import Sighting
-
-Ints = NDArray[np.int64]
+from astrodetect.events.directions import Floats, unit
+from astrodetect.events.shapes import Ints, Shapes, directions_at
 
 #: Pairs that are tested at a time.
 _CHUNK = 100_000
@@ -35,8 +33,6 @@ _SIMULTANEOUS = 10_000.0
 _PARALLEL = 0.01
 #: Height (m) taken where nothing determines it: two cameras at one place.
 _USUAL_HEIGHT = 95_000.0
-#: Scatter of directions (rad) that is assumed at least: a minute of arc.
-_LEAST_SCATTER = 3e-4
 #: An uncertain great circle allows no more than this (deg), however far it is continued.
 _MOST_ALLOWED = 2.0
 #: A meteor may rise by so much (m): grazing ones, and errors.
@@ -58,41 +54,6 @@ class Rules:
     speeds: tuple[float, float] = (5.0, 110.0)
     #: Largest distance between two cameras (km): farther apart they do not see one place above the horizon.
     baseline: Annotated[float, Gt(0)] = 1200.0
-
-
-@dataclass(frozen=True)
-class Shapes:
-    """What the test needs of n sightings.
-
-    Attributes
-    ----------
-    begin, end : (n,) float64 array
-        UTC Unix seconds.
-    site : (n, 3) float64 array
-        Positions (m) in the Earth's frame; NaN where unknown.
-    rays : (n, 2, 3) float64 array
-        Directions of the beginning and the end, moved onto the great circle; NaN where unknown.
-    poles : (n, 3) float64 array
-        Of the great circles.
-    tilts : (n,) float64 array
-        Standard error (rad) by which a great circle may turn about the middle of its track.
-    cameras : (n,) int64 array
-        Which camera, as a number.
-    """
-
-    begin: Floats
-    end: Floats
-    site: Floats
-    rays: Floats
-    poles: Floats
-    tilts: Floats
-    cameras: Ints
-
-    @property
-    def located(self) -> NDArray[np.bool_]:
-        """Which sightings have a geometry (n,)."""
-        found: NDArray[np.bool_] = np.all(np.isfinite(self.poles), axis=1) & np.isfinite(self.site[:, 0])
-        return found
 
 
 @dataclass(frozen=True)
@@ -122,38 +83,6 @@ class Pairs:
         return Pairs(
             self.first[rows], self.second[rows], self.cost[rows], self.clock[rows], self.by_time_only[rows]
         )
-
-
-def shapes_of(sightings: Sequence[Sighting]) -> Shapes:
-    """Give the arrays that the test of pairs needs."""
-    n = len(sightings)
-    site, rays, poles = np.full((n, 3), np.nan), np.full((n, 2, 3), np.nan), np.full((n, 3), np.nan)
-    tilts = np.zeros(n)
-    places: dict[object, Floats] = {}
-    for i, sighting in enumerate(sightings):
-        directions = sighting.directions()
-        if len(directions) < 2 or sighting.site is None:
-            continue
-        if sighting.site not in places:
-            places[sighting.site] = position(sighting.site)
-        pole = great_circle(directions)
-        ends = directions[[0, -1]]
-        site[i], poles[i] = places[sighting.site], pole
-        rays[i] = unit(ends - np.outer(ends @ pole, pole))
-        tilts[i] = tilt_of(directions, pole)
-    names = [sighting.camera or f"\0{i}" for i, sighting in enumerate(sightings)]
-    cameras = np.unique(np.array(names), return_inverse=True)[1] if n else np.zeros(0)
-    begin = np.array([s.begin for s in sightings], dtype=np.float64)
-    end = np.array([s.end for s in sightings], dtype=np.float64)
-    return Shapes(begin, end, site, rays, poles, tilts, cameras.astype(np.int64))
-
-
-def tilt_of(directions: Floats, pole: Floats) -> float:
-    """Give the standard error (rad) by which a great circle, fitted to n directions, may turn."""
-    n = len(directions)
-    scatter = np.hypot(np.sqrt(np.sum((directions @ pole) ** 2) / max(n - 2, 1)), _LEAST_SCATTER)
-    length = float(np.linalg.norm(directions[-1] - directions[0]))
-    return float(scatter * np.sqrt(12.0 / n) / length)
 
 
 def neighbours(begin: Floats, end: Floats, window: float) -> Iterator[tuple[Ints, Ints]]:
@@ -308,13 +237,7 @@ def _nearest_in_time(shapes: Shapes, a: Ints, b: Ints) -> Floats:
     The great circle of `b` is continued at its speed. NaN where the lines are nearly parallel.
     """
     rays, apart = shapes.rays[a], (shapes.site[b] - shapes.site[a])[:, None]
-    begin, side = shapes.rays[b, 0], np.cross(shapes.poles[b], shapes.rays[b, 0])
-    length = np.arctan2(np.sum(shapes.rays[b, 1] * side, axis=1), np.sum(shapes.rays[b, 1] * begin, axis=1))
-    duration = shapes.end[b] - shapes.begin[b]
-    rate = np.where(duration > 0, length / np.where(duration > 0, duration, 1.0), 0.0)
-    times = np.stack([shapes.begin[a], shapes.end[a]], axis=1)
-    phase = np.clip((times - shapes.begin[b][:, None]) * rate[:, None], -1.0, 1.0)[..., None]
-    seen = np.cos(phase) * begin[:, None] + np.sin(phase) * side[:, None]
+    seen = directions_at(shapes, b, np.stack([shapes.begin[a], shapes.end[a]], axis=1))
     cosine = np.sum(rays * seen, axis=2)
     sine2 = 1.0 - cosine**2
     reach = (np.sum(apart * rays, axis=2) - cosine * np.sum(apart * seen, axis=2)) / sine2

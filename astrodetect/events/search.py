@@ -12,7 +12,8 @@ import numpy as np
 from astrodetect.core.data import Site
 from astrodetect.core.errors import AstrodetectError
 from astrodetect.events.grouping import Event, group
-from astrodetect.events.pairs import Rules, Shapes, shapes_of
+from astrodetect.events.pairs import Rules
+from astrodetect.events.shapes import Shapes, shapes_of
 from astrodetect.events.showers import Paths, associate
 from astrodetect.events.sightings import Sighting, read_sightings, with_sites
 from astrodetect.events.trajectory import Trajectory, shower_of_trajectory, trajectory_of

@@ -21,7 +21,7 @@ from astrodetect.events.directions import (
     solar_longitude,
     unit,
 )
-from astrodetect.events.pairs import Ints, Shapes
+from astrodetect.events.shapes import Ints, Shapes
 from astrodetect.events.showers import SPORADIC, apparent_radiant, shower_table
 from astrodetect.events.sightings import Sighting
 
