@@ -135,6 +135,10 @@ def _meteor(block: list[Item], faults: list[Fault]) -> FtpMeteor | None:
         return None
     cells = rest[0].text.split()
     head = Row(rest[0].line, dict(zip(HEAD, cells, strict=False)))
+    wrong = [name for name in HEAD[4:] if not _is_number(head.cells.get(name, ""))]
+    faults += [
+        Fault(head.line, f"{name} is {head.cells[name]!r}; expected a number", fatal=True) for name in wrong
+    ]
     rows = tuple(_rows(rest[1:], faults))
     _check_segments(head, rows, faults)
     return FtpMeteor(ff_name, status, head, rows)

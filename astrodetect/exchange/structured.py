@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
+from xml.parsers import expat
 
 from astrodetect.core.errors import AstrodetectError
 from astrodetect.exchange.text import decode, read_bytes, read_text
@@ -77,28 +78,43 @@ def read_xml(path: Path | str) -> ElementTree.Element:
     data = read_bytes(path)
     declared = _DECLARATION.search(data[:200])
     text = decode(data, declared[1].decode("ascii") if declared else "")
-    check_xml(path, text)
-    try:
-        return ElementTree.fromstring(_PROLOGUE.sub("", text.lstrip("\ufeff"), count=1))
-    except (ElementTree.ParseError, ValueError) as error:
-        line = getattr(error, "position", (0, 0))[0]
-        where = f"{path}, line {line}" if line else str(path)
-        raise AstrodetectError(f"{where}: no XML, or cut off: {str(error).partition(':')[0]}") from None
+    return ElementTree.fromstring(check_xml(path, text))
 
 
-def check_xml(path: Path | str, text: str) -> None:
-    """Refuse XML that declares a document type or entities.
+def check_xml(path: Path | str, text: str) -> str:
+    """Give the text of an XML file without its first declaration, if nothing is wrong with it.
 
     Raises
     ------
     AstrodetectError
-        It does.
+        It declares a document type or entities, is no XML, is cut off, or is nested too deep.
     """
     found = _FORBIDDEN.search(text)
     if found is not None:
         line = text.count("\n", 0, found.start()) + 1
         what = text[found.start() : found.start() + 20].split("\n", maxsplit=1)[0]
         raise AstrodetectError(f"{path}, line {line}: {what!r}: document types and entities are not read")
+    body = _PROLOGUE.sub("", text.lstrip("\ufeff"), count=1)
+    depth = 0
+
+    def start(*_: object) -> None:
+        nonlocal depth
+        depth += 1
+        if depth > MAX_DEPTH:
+            raise AstrodetectError(f"{path}: nested deeper than {MAX_DEPTH}; expected a file of detections")
+
+    def end(*_: object) -> None:
+        nonlocal depth
+        depth -= 1
+
+    parser = expat.ParserCreate("utf-8")
+    parser.StartElementHandler, parser.EndElementHandler = start, end
+    try:
+        parser.Parse(body.encode("utf-8", "replace"), True)
+    except expat.ExpatError as error:
+        reason = str(error).partition(":")[0]
+        raise AstrodetectError(f"{path}, line {error.lineno}: no XML, or cut off: {reason}") from None
+    return body
 
 
 def mapping(path: Path | str, value: Any, what: str) -> dict[str, Any]:

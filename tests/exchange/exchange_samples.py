@@ -76,6 +76,20 @@ def contents(draw: st.DrawFn) -> Content:
     return Content(tuple(recordings))
 
 
+def one_meteor(*, path: str = "clip.avi", camera: str = "UK0006") -> Content:
+    """Give a meteor of ten frames at 25 a second, in frames 20 to 29 from 2023-04-21T21:22:24.982."""
+    start, frames = 1682112144.982, np.arange(20, 30)
+    track = {
+        "frame": frames, "time": start + frames / 25, "x": 100.0 + 5 * (frames - 20),
+        "y": 50.0 + 2 * (frames - 20), "ra": np.linspace(359, 361, 10) % 360, "dec": np.linspace(10, 12, 10),
+        "az": np.linspace(200, 203, 10), "alt": np.linspace(40, 38, 10),
+        "magnitude": np.linspace(2, -1, 10), "flux": np.linspace(900, 9000, 10),
+    }  # fmt: skip
+    detections = detections_of([track], width=1280, height=720)
+    site = Site(51.8831, -1.30616, 80.0)
+    return Content((Observed(path, detections, camera, site, start, 25.0, 1280, 720, 256),))
+
+
 def written(content: Content, name: str, folder: Path) -> list[Path]:
     """Write a content, and give the paths of its files."""
     folder.mkdir(parents=True, exist_ok=True)
