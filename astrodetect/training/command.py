@@ -95,6 +95,34 @@ def train(
         bar.close()
 
 
+def cross(path: Path, n_folds: int, *, grouped: bool, device: str, out: Path | None, quiet: bool) -> str:
+    """Cross-validate what a file describes; see `astrodetect.training.cross.cross_validate`.
+
+    Returns
+    -------
+    str
+        The table of figures; also written to ``folds.txt`` and ``folds.csv`` in the folder.
+    """
+    from astrodetect.training.cross import cross_validate
+    from astrodetect.training.tables import figures_text, put, table_csv
+
+    plan = read_training(path)
+    plan = replace(plan, train=replace(plan.train, out=out or plan.train.out))
+    bar = _Bar(quiet)
+    try:
+        found = cross_validate(
+            plan, n_folds, grouped=grouped, device=resolve(device), report=bar,
+            tell=lambda line: None if quiet else print(line, file=sys.stderr),  # noqa: T201
+        )  # fmt: skip
+    finally:
+        bar.close()
+    text = figures_text(found.runs, found.spread)
+    rows = [{"fold": number, **run.figures} for number, run in enumerate(found.runs, start=1)]
+    put(plan.train.out / "folds.txt", text)
+    put(plan.train.out / "folds.csv", table_csv(rows))
+    return text
+
+
 def resolve(device: str) -> str:
     """Give the torch device that a user means; ``auto`` is a GPU where there is one.
 

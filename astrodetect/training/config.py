@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from astrodetect.training.data.files import LabelledImages
 from astrodetect.training.data.megapixel import MegapixelMnist
 from astrodetect.training.data.needle import NeedleMnist
 from astrodetect.training.data.splits import DataSet
+from astrodetect.training.data.streaks import StreakPatches
 from astrodetect.training.settings import AugmentSettings, TrainSettings, TransferSettings
 
 #: Data sets by the name that ``[data] use`` gives.
@@ -22,6 +23,7 @@ DATA_SETS: dict[str, type[DataSet]] = {
     "needle-mnist": NeedleMnist,
     "megapixel-mnist": MegapixelMnist,
     "images": LabelledImages,
+    "streak-patches": StreakPatches,
 }
 _TABLES = ("data", "model", "train", "augment", "transfer")
 #: What the data set knows better than the file.
@@ -83,12 +85,7 @@ def read_training(path: Path) -> TrainingPlan:
     ConfigurationError
         With every mistake in it.
     """
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise AstrodetectError(f"{path}: cannot be read: {error}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError([f"{path}: not valid TOML: {error}"]) from error
+    tables = _tables(path)
     problems = [
         f"{path}: [{table}]: unknown table{nearest(table, _TABLES)}"
         for table in tables
@@ -102,6 +99,35 @@ def read_training(path: Path) -> TrainingPlan:
     if problems:
         raise ConfigurationError(problems)
     return _plan(path, tables)
+
+
+def read_data(path: Path) -> DataSet:
+    """Read the table [data] of a training file; the others are not looked at.
+
+    Raises
+    ------
+    ConfigurationError
+        With every mistake in it.
+    """
+    problems: list[str] = []
+
+    def built(table: str, cls: type[Any], given: dict[str, Any]) -> Any:
+        return settings.build(cls, given, f"{path}: [{table}]", path.parent, problems)
+
+    table = _tables(path).get("data", {})
+    data: DataSet = _data(path, table if isinstance(table, dict) else {}, problems, built)
+    if problems:
+        raise ConfigurationError(problems)
+    return data
+
+
+def _tables(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise AstrodetectError(f"{path}: cannot be read: {error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError([f"{path}: not valid TOML: {error}"]) from error
 
 
 def _plan(path: Path, tables: dict[str, Any]) -> TrainingPlan:
@@ -137,12 +163,3 @@ def _data(path: Path, table: dict[str, Any], problems: list[str], built: Any) ->
         problems.append(f"{path}: [data] {what}{near}")
         return None
     return built("data", DATA_SETS[use], {key: value for key, value in table.items() if key != "use"})
-
-
-def settings_with(plan: TrainingPlan, **changes: Any) -> TrainingPlan:
-    """Give a plan with other settings of [train]."""
-    names = {field.name for field in fields(plan.train)}
-    unknown = set(changes) - names
-    if unknown:
-        raise ValueError(f"no settings of [train]: {', '.join(sorted(unknown))}")
-    return replace(plan, train=replace(plan.train, **changes))

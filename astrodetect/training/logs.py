@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from pathlib import Path
 from typing import Any
 
 from astrodetect.core.errors import AstrodetectError
+from astrodetect.training.tables import put
 
 
 def write_history(path: Path, rows: list[dict[str, Any]]) -> None:
@@ -17,9 +17,7 @@ def write_history(path: Path, rows: list[dict[str, Any]]) -> None:
     writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
     writer.writeheader()
     writer.writerows({key: _short(value) for key, value in row.items()} for row in rows)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text.getvalue(), encoding="utf-8")
-    os.replace(partial, path)
+    put(path, text.getvalue())
 
 
 def _short(value: Any) -> Any:

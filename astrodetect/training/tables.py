@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from astrodetect.core.errors import StoppedError
 from astrodetect.training.metrics import Scores
 
 #: Figures in the order of tables, and how they are called there.
@@ -66,6 +69,22 @@ def table_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
+
+
+def put(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all.
+
+    Raises
+    ------
+    StoppedError
+        It cannot be written.
+    """
+    partial = path.with_name(path.name + ".partial")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        os.replace(partial, path)
+    except OSError as error:
+        raise StoppedError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
 def _shown(value: Any) -> str:

@@ -18,7 +18,7 @@ from astrodetect.plugins.models.scenes import Scene
 from astrodetect.training import transfer
 from astrodetect.training.config import TrainingPlan
 from astrodetect.training.data.loading import Batch, Loader
-from astrodetect.training.data.splits import require_classes
+from astrodetect.training.data.splits import Split, require_classes
 from astrodetect.training.logs import TensorBoard, write_history
 from astrodetect.training.losses import Loss, balanced_weights
 from astrodetect.training.metrics import quick_figures
@@ -95,6 +95,8 @@ class Trainer:
         Is told of every step and every epoch.
     ranks : Ranks
         Which process this is, where several train together.
+    train_split : Split, optional
+        Images to train with instead of those of the plan.
 
     Notes
     -----
@@ -108,11 +110,13 @@ class Trainer:
         device: str = "cpu",
         report: Report | None = None,
         ranks: Ranks = Ranks(),  # noqa: B008
+        train_split: Split | None = None,
     ) -> None:
         how = self.how = plan.train
         self.plan, self.device, self.ranks = plan, torch.device(device), ranks
         self.report = report
-        self.train_split, self.validation = plan.data.split("train"), plan.data.split("validation")
+        self.train_split = train_split or plan.data.split("train")
+        self.validation = plan.data.split("validation")
         for name, split in (("training", self.train_split), ("validation", self.validation)):
             require_classes(split.targets, plan.data.classes, f"{plan.name}: the {name} split")
         self.loader = Loader(self.train_split, how.batch, how.seed, plan.augment, how.oversample)

@@ -33,6 +33,7 @@ def write_all(folder: Path) -> None:
         "commands.md": commands(),
         "columns.md": columns(),
         "simulation.md": simulation(),
+        "training.md": training(),
         "meteor.md": built_in_pipelines(),
     }
     for name, lines in pages.items():
@@ -86,6 +87,24 @@ def tables() -> Iterator[str]:
     )
     for name, cls in named:
         yield from (f"### `{name}`", "")
+        yield from settings_of(cls)
+
+
+def training() -> Iterator[str]:
+    """Describe the tables of a training file, but for the model."""
+    from astrodetect.training import settings
+    from astrodetect.training.config import DATA_SETS
+
+    for name, cls in DATA_SETS.items():
+        yield from (f'### `[data] use = "{name}"`', "", prose(cls), "")
+        yield from settings_of(cls)
+    named = (
+        ("[train]", settings.TrainSettings),
+        ("[augment]", settings.AugmentSettings),
+        ("[transfer]", settings.TransferSettings),
+    )
+    for name, cls in named:
+        yield from (f"### `{name}`", "", prose(cls), "")
         yield from settings_of(cls)
 
 

@@ -10,7 +10,7 @@ from astrodetect.plugins.models.config import ModelConfig
 def convolution(kind: str, planes: int, filters: int, kernel: int, stride: int, bias: bool) -> nn.Module:
     """Give a convolution that keeps the size but for its stride; depthwise separable on request."""
     half = kernel // 2
-    if kind == "standard" or planes == 1:
+    if kind == "standard":
         return nn.Conv2d(planes, filters, kernel, stride, half, bias=bias)
     depthwise = nn.Conv2d(planes, planes, kernel, stride, half, groups=planes, bias=False)
     return nn.Sequential(depthwise, nn.Conv2d(planes, filters, 1, bias=bias))
