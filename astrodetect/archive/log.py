@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
@@ -50,17 +52,33 @@ class RunLog:
     """
 
     def __init__(self, path: Path) -> None:
-        self._start = perf_counter()
-        try:
+        self._start, self._path = perf_counter(), path
+        with self._told():
             self._file = path.open("ab", buffering=0)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
-            raise AstrodetectError(f"{path}: the log cannot be written: {error.strerror}") from error
+            raise AstrodetectError(f"{self._path}: the log cannot be written: {error.strerror}") from error
 
     def write(self, event: str, **fields: Any) -> None:
-        """Append an event."""
+        """Append an event.
+
+        Raises
+        ------
+        AstrodetectError
+            It cannot be written; nothing of it is.
+        """
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        line = json.dumps(_plain({"time": now, "event": event, **fields}), allow_nan=False)
-        self._file.write(line.encode() + b"\n")
+        text = json.dumps(_plain({"time": now, "event": event, **fields}), allow_nan=False)
+        line = text.encode() + b"\n"
+        with self._told():
+            before = self._file.seek(0, os.SEEK_END)
+            if self._file.write(line) != len(line):  # the disk is full
+                self._file.truncate(before)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def started(self, job: Job) -> None:
         """Say what is about to be done, and where."""
@@ -105,7 +123,7 @@ class RunLog:
             if error is not None:
                 why = str(error) or type(error).__name__
                 self.write("run_stopped", elapsed=perf_counter() - self._start, why=why)
-        except OSError:  # what went wrong before matters more
+        except AstrodetectError:  # what went wrong before matters more
             pass
         finally:
             self._file.close()

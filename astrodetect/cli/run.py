@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -231,6 +231,7 @@ def _start_profile(job: Job, hooks: HookCaller) -> Profile:
 
 def _keep_log(job: Job, log: Path, hooks: HookCaller, stack: ExitStack) -> None:
     from astrodetect.archive.log import RunLog
+    from astrodetect.core.errors import AstrodetectError
 
     kept = stack.enter_context(RunLog(log))
     kept.started(job)
@@ -238,7 +239,8 @@ def _keep_log(job: Job, log: Path, hooks: HookCaller, stack: ExitStack) -> None:
     told = hooks.warn
 
     def warn(line: str) -> None:
-        kept.write("warning", message=line)
         told(line)
+        with suppress(AstrodetectError):  # of a log that fails there has been a line
+            kept.write("warning", message=line)
 
     hooks.warn = warn

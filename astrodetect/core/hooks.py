@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
+from astrodetect.core.errors import AstrodetectError
+
 if TYPE_CHECKING:
     import click
 
@@ -81,7 +83,8 @@ class HookCaller:
 
     def register(self, plugin: object) -> None:
         """Add an object with hook implementations."""
-        self.manager.register(plugin)
+        name = str(getattr(plugin, "__name__", type(plugin).__name__))
+        self.manager.register(plugin, None if self.manager.has_plugin(name) else name)
 
     def call(self, hook: str, **arguments: Any) -> list[Any]:
         """Call every implementation of `hook`; give what the ones that worked returned."""
@@ -91,10 +94,8 @@ class HookCaller:
             try:
                 results.append(implementation.function(**given))
             except Exception as error:
-                self.warn(
-                    f"{implementation.plugin_name}: {hook} failed and is left out: "
-                    f"{type(error).__name__}: {error}"
-                )
+                kind = "" if isinstance(error, AstrodetectError) else f"{type(error).__name__}: "
+                self.warn(f"{implementation.plugin_name}: {hook} failed and is left out: {kind}{error}")
                 with contextlib.suppress(AssertionError, ValueError):
                     self.manager.unregister(implementation.plugin)
         return results

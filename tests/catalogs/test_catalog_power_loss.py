@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
@@ -16,6 +17,7 @@ import pytest
 from catalog_samples import PROVENANCE, make_block, make_id
 from power_loss import Disk
 
+from astrodetect.archive.log import RunLog
 from astrodetect.catalogs import journal as journal_module
 from astrodetect.catalogs.checks import verify
 from astrodetect.catalogs.journal import Journal, backup_of, parts_of
@@ -245,3 +247,15 @@ def test_merge_into_a_folder_that_is_missing_or_may_not_be_written(
     with pytest.raises(AstrodetectError, match=r"m\.h5: cannot be written: Permission denied") as told:
         merge(tmp_path / "m.h5", [path])
     assert not isinstance(told.value, StoppedError)
+
+
+def test_a_log_on_a_full_disk_is_told_and_holds_whole_lines(small_disk: Path) -> None:
+    path = small_disk / "run.jsonl"
+    (small_disk / "filling").write_bytes(b"x" * ((2 << 20) - 8192))
+    told = pytest.raises(AstrodetectError, match=r"run\.jsonl: the log cannot be written: No space left")
+    with told, RunLog(path) as log:
+        while True:
+            log.write("warning", message="x" * 60)
+    lines = path.read_text().splitlines()
+    assert len(lines) > 10
+    assert all(json.loads(line)["event"] == "warning" for line in lines)
