@@ -13,6 +13,7 @@ from astrodetect.core.calibration import Calibration
 from astrodetect.core.data import Recording, Stream, Window
 from astrodetect.core.detections import Detections
 from astrodetect.core.errors import AstrodetectError, ConfigurationError
+from astrodetect.core.magnitudes import with_magnitudes
 from astrodetect.core.sky_columns import shifted, time_shift, with_row_times, with_sky
 from astrodetect.core.stages import CalibrationSource
 from astrodetect.core.tables import StationSettings
@@ -207,17 +208,18 @@ class Placement:
         return self.complete(shifted(found, self.shift), stream)
 
     def complete(self, found: Detections, stream: Stream) -> Detections:
-        """Fill in row times and positions on the sky, of detections that have their times."""
+        """Fill in row times, positions on the sky and magnitudes, of detections that have their times."""
         found = with_row_times(found, stream, self.station.rolling_shutter)
         if self.calibration is None:
             return found
-        return with_sky(
+        placed = with_sky(
             found,
             stream,
             self.calibration,
             rolling_shutter=self.station.rolling_shutter,
             position_error=self.calibrator.plan.calibrate.position_error,
         )
+        return with_magnitudes(placed, self.calibration, stream.shape)
 
     def summary(self) -> dict[str, Any]:
         """Give the whole calibration, of what JSON can hold; empty if there is none."""

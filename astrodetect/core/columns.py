@@ -72,6 +72,7 @@ DETECTION_COLUMNS: tuple[Column, ...] = (
     Column("flux", "float64", "adu", "sum above background over all frames"),
     Column("snr", "float64", "", "peak signal-to-noise in one frame, aperture of 2 FWHM diameter"),
     Column("n_saturated", "int64", "", "saturated pixels, summed over frames"),
+    Column("peak_magnitude", "float64", "mag", "apparent magnitude at the peak; NaN without photometry"),
     *_SKY,
 )
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from astrodetect.core.calibration import Floats, Photometry
+from astrodetect.core.calibration import Calibration, Floats, Photometry
+from astrodetect.core.detections import ROW, Detections
 
 #: Extinction in clear air at the sea (mag per air mass: molecules, dust, ozone) and the heights by which
 #: the first two fall (km); Green 1992, International Comet Quarterly 14, 55.
@@ -107,3 +108,39 @@ def apparent_magnitude(
     magnitude: Floats = raw - extinction(photometry, height, elevation)
     error: Floats = np.hypot(_MAG * np.nan_to_num(share), np.nan_to_num(photometry.zero_point_error))
     return magnitude, np.where(np.isfinite(magnitude), error, np.nan)
+
+
+def with_magnitudes(found: Detections, calibration: Calibration, shape: tuple[int, int]) -> Detections:
+    """Fill in how bright every point of all tracks is, and the brightest of each detection.
+
+    Parameters
+    ----------
+    found : Detections
+        Its tracks have ``x, y, flux``, and ``alt`` where the calibration gives it.
+    calibration : Calibration
+        Without photometry nothing is filled in.
+    shape : (int, int)
+        Height and width of the frames.
+
+    Returns
+    -------
+    Detections
+        Tracks with ``magnitude, magnitude_error``; the column ``peak_magnitude``. Where pixels are
+        saturated (``n_saturated``) the object was at least so bright.
+    """
+    photometry, tracks = calibration.photometry, dict(found.tracks)
+    if photometry is None or not len(found) or not {"x", "y", "flux"} <= set(tracks):
+        return found
+    flux = np.asarray(tracks["flux"], dtype=np.float64)
+    snr = np.asarray(tracks.get("snr", np.full(len(flux), np.nan)), dtype=np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        error = np.where(snr > 0, flux / snr, np.nan)
+    magnitude, spread = apparent_magnitude(
+        photometry, flux, tracks["x"], tracks["y"], tracks.get("alt", np.full(len(flux), np.nan)), shape,
+        flux_error=error, elevation=0.0 if calibration.site is None else calibration.site.elevation,
+    )  # fmt: skip
+    peak = np.full(len(found), np.inf)
+    np.fmin.at(peak, tracks[ROW], magnitude)
+    peak[~np.isfinite(peak)] = np.nan
+    tracks |= {"magnitude": magnitude, "magnitude_error": spread}
+    return Detections({**found.columns, "peak_magnitude": peak}, tracks, found.cutouts)
