@@ -66,6 +66,29 @@ def cell_centres(
     return centres
 
 
+def tie_order(n: int, first: int = 0) -> NDArray[np.float32]:
+    """Give numbers by which cells of equal score are told apart, the same for all maps.
+
+    Multiples of the golden ratio, without their whole part: near cells get different numbers, and the
+    highest within some distance of each other lie evenly spread.
+
+    Parameters
+    ----------
+    n : int
+        How many.
+    first : int
+        Index of the first cell in its flat map.
+
+    Returns
+    -------
+    (n,) float32 array
+        Between 0 and 1.
+    """
+    ratio = (5**0.5 - 1) / 2
+    order: NDArray[np.float32] = ((np.arange(first, first + n) * ratio) % 1.0).astype(np.float32)
+    return order
+
+
 def pixel_box(ys: NDArray[Any], xs: NDArray[Any]) -> tuple[float, float, float, float]:
     """Give the half-open box ``(x_min, y_min, x_max, y_max)`` of pixels.
 

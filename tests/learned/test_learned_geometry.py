@@ -8,12 +8,14 @@ from hypothesis import strategies as st
 from learned_samples import small_config, small_model
 from torch import nn
 
+from astrodetect.plugins.models.choice import only_peaks
 from astrodetect.plugins.models.fcn import FcnMil
 from astrodetect.plugins.models.geometry import Grid, Stack, matched
 from astrodetect.plugins.models.model import PatchModel
 from astrodetect.plugins.models.scenes import TensorScene
 from astrodetect.plugins.models.views import View
 from astrodetect.plugins.models.windows import PlaneScene
+from astrodetect.plugins.selectors._cells import peaks
 
 
 def looks_at_the_middle(model):
@@ -143,3 +145,20 @@ def test_scores_do_not_depend_on_where_a_spot_lies():
         image[0, 0, 64 + shift : 76 + shift, 80:92] = 1
         maps.append(model.score(image)[0][0].detach())
     assert torch.allclose(maps[0][:-1], maps[1][1:], atol=1e-4)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.tuples(st.integers(1, 20), st.integers(1, 20)), st.tuples(st.integers(0, 3), st.integers(0, 3)),
+    st.integers(1, 4), st.integers(0, 2**31),
+)  # fmt: skip
+def test_peaks_are_apart_and_cover_every_map(shape, reach, levels, seed):
+    data = torch.randint(levels, (2, *shape), generator=torch.Generator().manual_seed(seed)).float()
+    kept = torch.isfinite(only_peaks(data, reach))
+    for own, scores in zip(kept, data, strict=True):
+        places = own.nonzero()
+        if reach != (0, 0):
+            apart = (places[:, None] - places).abs() > torch.tensor(reach)
+            assert (apart.any(dim=-1) | torch.eye(len(places), dtype=torch.bool)).all()
+        assert (scores[own] == scores.max()).any()
+        assert np.array_equal(peaks(scores.numpy(), reach), own.numpy())

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from astrodetect.core.errors import AstrodetectError
+from astrodetect.core.geometry import tie_order
 from astrodetect.plugins.models import attention, perturbed
 from astrodetect.plugins.models.config import ModelConfig
 from astrodetect.plugins.models.geometry import Grid
@@ -40,12 +41,23 @@ class Choice:
 
 
 def only_peaks(scores: Tensor, reach: tuple[int, int]) -> Tensor:
-    """Give score maps (B, h, w) with ``-inf`` where a better cell lies within `reach` cells."""
+    """Give score maps (B, h, w) with ``-inf`` where a better cell lies within `reach` cells.
+
+    Of equal cells within reach of each other one is kept, by a fixed rule that spreads them evenly over
+    wide areas of one value (see `astrodetect.core.geometry.tie_order`).
+    """
     if reach == (0, 0):
         return scores
+    fixed = scores.detach()
+    tied = fixed >= _highest_around(fixed, reach)
+    order = torch.from_numpy(tie_order(fixed[0].numel())).to(fixed.device).view(fixed.shape[1:])
+    order = torch.where(tied, order, -1.0)
+    return torch.where(tied & (order >= _highest_around(order, reach)), scores, -torch.inf)
+
+
+def _highest_around(maps: Tensor, reach: tuple[int, int]) -> Tensor:
     kernel = (2 * reach[0] + 1, 2 * reach[1] + 1)
-    highest = functional.max_pool2d(scores.detach()[:, None], kernel, 1, reach)[:, 0]
-    return torch.where(scores.detach() >= highest, scores, -torch.inf)
+    return functional.max_pool2d(maps[:, None], kernel, 1, reach)[:, 0]
 
 
 def forbid(scores: Tensor, ignore: Tensor | None, grid: Grid) -> Tensor:

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from astrodetect.core.arrays import to_numpy
+from astrodetect.core.geometry import tie_order
 from astrodetect.core.maps import ScoreMap
-from astrodetect.plugins.selectors.top_k import best_cells
 
 
 def reach_of(stride: tuple[float, float], suppress: float) -> tuple[int, int]:
@@ -17,15 +17,11 @@ def reach_of(stride: tuple[float, float], suppress: float) -> tuple[int, int]:
     return int(suppress // stride[0]), int(suppress // stride[1])
 
 
-def chosen_cells(
-    scores: NDArray[Any], stride: tuple[float, float], k: int, suppress: float
-) -> NDArray[np.int64]:
-    """Give the best cells, none within `suppress` pixels of a better one; see `best_cells`."""
-    return best_cells(scores, k, reach_of(stride, suppress))
-
-
-def peaks(scores: NDArray[Any], reach: tuple[int, int]) -> NDArray[np.bool_]:
+def peaks(scores: NDArray[Any], reach: tuple[int, int], first: int = 0) -> NDArray[np.bool_]:
     """Say which cells of a map (h, w) have no better one within `reach`; NaN and ``-inf`` are none.
+
+    Of equal cells within reach of each other one is a peak, by the rule of `tie_order`; `first` is the
+    index of the first cell where the map is a part of another.
 
     Examples
     --------
@@ -33,10 +29,15 @@ def peaks(scores: NDArray[Any], reach: tuple[int, int]) -> NDArray[np.bool_]:
     [[True, False, False, True]]
     """
     clean = np.where(np.isnan(scores), -np.inf, scores)
-    highest = clean.copy()
+    tied = (clean >= _highest_within(clean, reach)) & (clean > -np.inf)
+    order = np.where(tied, tie_order(clean.size, first).reshape(clean.shape), -1)
+    return np.asarray(tied & (order >= _highest_within(order, reach)))
+
+
+def _highest_within(data: NDArray[Any], reach: tuple[int, int]) -> NDArray[Any]:
     for axis, cells in enumerate(reach):
-        highest = _highest_around(highest, cells, axis)
-    return np.asarray((clean >= highest) & (clean > -np.inf))
+        data = _highest_around(data, cells, axis)
+    return data
 
 
 def _highest_around(data: NDArray[Any], cells: int, axis: int) -> NDArray[Any]:
@@ -79,7 +80,7 @@ def best_peaks(
     for first in range(0, height, rows):
         above = max(0, first - reach[0])
         band = to_numpy(scores.data[above : first + rows + reach[0]]).astype(np.float32, copy=False)
-        own = peaks(band, reach) & (band >= threshold)
+        own = peaks(band, reach, above * width) & (band >= threshold)
         own[: first - above] = False
         own[first - above + rows :] = False
         found = np.flatnonzero(own)

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from astrodetect.core.arrays import to_numpy
 from astrodetect.core.maps import ScoreMap, Selection
 from astrodetect.core.stages import PatchSelector
-from astrodetect.plugins.selectors._cells import chosen_cells
+from astrodetect.plugins.selectors._cells import peaks, reach_of
+from astrodetect.plugins.selectors.top_k import best_cells
 
 
 @dataclass
@@ -29,8 +30,8 @@ class Ats(PatchSelector):
 
     #: Largest number of cells. More cost time and miss less.
     k: Annotated[int, Ge(1)] = 16
-    #: Cells are not taken whose centre lies within this many pixels, in y and in x, of a better one
-    #: that was taken; 0 takes neighbours too.
+    #: Cells are not taken that have a better one within this many pixels, in y and in x; 0 takes
+    #: neighbours too.
     suppress: Annotated[float, Ge(0)] = 24.0
     #: Take the best, the same in every run, or draw.
     mode: Literal["top-k", "sample"] = "top-k"
@@ -43,11 +44,12 @@ class Ats(PatchSelector):
         """Choose the cells."""
         data = to_numpy(scores.data)
         logits = np.where(np.isnan(data), -np.inf, data).astype(np.float64) / self.temperature
+        logits[~peaks(data, reach_of(scores.stride, self.suppress))] = -np.inf
         ranked = logits
         if self.mode == "sample":
             # The largest sums of logit and Gumbel noise are draws without replacement, in their order.
             ranked = logits + np.random.default_rng(self.seed).gumbel(size=logits.shape)
-        indices = chosen_cells(ranked, scores.stride, self.k, self.suppress)
+        indices = best_cells(ranked, self.k)
         attention = _softmax(logits).reshape(-1)[indices]
         weights = _coefficients(attention) if self.mode == "sample" else attention
         return Selection(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from astrodetect.core.arrays import to_numpy
 from astrodetect.core.maps import ScoreMap, Selection
 from astrodetect.core.stages import PatchSelector
-from astrodetect.plugins.selectors._cells import chosen_cells
+from astrodetect.plugins.selectors._cells import best_peaks, peaks, reach_of
 
 
 @dataclass
@@ -28,8 +28,8 @@ class Dps(PatchSelector):
 
     #: Largest number of cells. More cost time and miss less.
     k: Annotated[int, Ge(1)] = 16
-    #: Cells are not taken whose centre lies within this many pixels, in y and in x, of a better one
-    #: that was taken; 0 takes neighbours too.
+    #: Cells are not taken that have a better one within this many pixels, in y and in x; 0 takes
+    #: neighbours too.
     suppress: Annotated[float, Ge(0)] = 24.0
     #: Noise for the weights, in standard deviations of the scores; 0: all weigh the same. Raise it to
     #: learn which choices hang by a hair.
@@ -41,25 +41,20 @@ class Dps(PatchSelector):
 
     def select(self, scores: ScoreMap) -> Selection:
         """Choose the cells."""
-        data = to_numpy(scores.data)
-        indices = chosen_cells(data, scores.stride, self.k, self.suppress)
-        flat = data.reshape(-1)
+        indices, values = best_peaks(scores, self.k, self.suppress)
         weights = np.full(len(indices), 1 / max(1, len(indices)), np.float32)
         if self.sigma > 0 and len(indices):
-            weights = self._weights(flat, indices)
-        return Selection(
-            indices=indices,
-            centres_yx=scores.centres(indices),
-            scores=flat[indices].astype(np.float32),
-            weights=weights,
-        )
+            weights = self._weights(scores, indices)
+        return Selection(indices, scores.centres(indices), values, weights)
 
-    def _weights(self, flat: NDArray[np.float32], indices: NDArray[np.int64]) -> NDArray[np.float32]:
+    def _weights(self, scores: ScoreMap, indices: NDArray[np.int64]) -> NDArray[np.float32]:
         import torch
 
         from astrodetect.plugins.models.perturbed import Noise, inclusion, standardise
 
-        clean = torch.from_numpy(np.where(np.isnan(flat), -np.inf, flat).astype(np.float32))[None]
+        data = to_numpy(scores.data)
+        rivals = np.where(peaks(data, reach_of(scores.stride, self.suppress)), data, -np.inf)
+        clean = torch.from_numpy(rivals.astype(np.float32).reshape(1, -1))
         noise = Noise(self.n_samples, self.sigma, self.seed)
         with torch.no_grad():
             found = inclusion(standardise(clean), torch.from_numpy(indices)[None], len(indices), noise)
