@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import reduce
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from astrodetect.plugins.models.geometry import Grid
 
@@ -58,14 +58,23 @@ class View(nn.Module):
 
     def reduce(self, images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
         """Give the view of images, or of a band of them, with so many pixels in each block."""
-        images = images if images.is_floating_point() else images.float()
         images = self._even_blocks(self._even_blocks(images, -2, rows), -1, columns)
         return torch.cat([self._pool(images, kind) for kind in self.kinds], dim=1)
 
     def _pool(self, images: Tensor, kind: str) -> Tensor:
-        if kind == "mean":
-            return functional.avg_pool2d(images, self.block, self.block)
-        return functional.max_pool2d(images, self.block, self.block)
+        """Give mean or maximum of whole blocks."""
+        if kind == "max":
+            return _floating(self._joined(images, torch.maximum))
+        # Bytes are added as short integers, which hold the sum of a row of up to 128.
+        small = images.dtype == torch.uint8 and self.block <= 128
+        return self._joined(images.short() if small else _floating(images), torch.add) / self.block**2
+
+    def _joined(self, images: Tensor, join: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        """Join the rows of each block, then its columns: much faster than a pooling layer."""
+        *outer, height, width = images.shape
+        rows = images.reshape(*outer, height // self.block, self.block, width).unbind(-2)
+        columns = reduce(join, rows).reshape(*outer, height // self.block, -1, self.block).unbind(-1)
+        return reduce(join, (_floating(column) if join is torch.add else column for column in columns))
 
     def _even_blocks(self, images: Tensor, axis: int, counts: Tensor) -> Tensor:
         """Repeat rows or columns so that every block has the same number of them."""
@@ -75,3 +84,7 @@ class View(nn.Module):
         offsets = torch.arange(self.block).expand(len(counts), -1)
         places = (first[:, None] + torch.minimum(offsets, counts[:, None] - 1)).reshape(-1)
         return images.index_select(axis, places.to(images.device))
+
+
+def _floating(data: Tensor) -> Tensor:
+    return data if data.is_floating_point() else data.float()
