@@ -13,7 +13,7 @@ from typing import Any
 from astrodetect.core import registry
 from astrodetect.core.calibration import FORMAT, FORMAT_VERSION, Calibration
 from astrodetect.core.data import Recording, Stream
-from astrodetect.core.errors import AstrodetectError
+from astrodetect.core.errors import AstrodetectError, PluginError
 from astrodetect.core.stages import CalibrationSource
 
 #: Named so, or so ending (``UK0006.calibration.json``), a file of ours is found beside a recording.
@@ -135,7 +135,10 @@ def read_json(path: Path) -> Calibration:
         raise AstrodetectError(
             f"{path}: format_version = {values.get('format_version')!r}; this version reads {FORMAT_VERSION}"
         )
-    loaded: Any = registry.load(str(values.get("model")), CalibrationSource)
+    try:
+        loaded: Any = registry.load(str(values.get("model")), CalibrationSource)
+    except PluginError as error:
+        raise AstrodetectError(f"{path}: model = {values.get('model')!r}: {error}") from error
     model: type[Calibration] | None = loaded.model
     if model is None:
         raise AstrodetectError(f"{path}: the plugin {values['model']!r} cannot read what it once gave")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from astrodetect.catalogs.reader import Catalog
-from astrodetect.core.data import Recording
+from astrodetect.core.data import Recording, same_files
 from astrodetect.core.detections import Detections
 from astrodetect.core.errors import AstrodetectError
 from astrodetect.core.results import RecordingBlock
@@ -132,7 +132,7 @@ class _Making:
             self.night.missing.setdefault("because reading it failed", []).append(block.path)
             return None, f"No picture: {type(error).__name__}: {error}"
         note = projection.note
-        if recording.fingerprint != block.recording.get("fingerprint"):
+        if not same_files(recording.fingerprint, str(block.recording.get("fingerprint"))):
             note = f"The files have changed since they were searched. {note}".strip()
         with told(self.folder.path):
             drawn = self._save(projection, stem, note)

@@ -15,6 +15,7 @@ Vectors are ICRS: towards RA 0, RA 90 degrees, the pole; horizon: north, east, u
 
 from __future__ import annotations
 
+import warnings
 from typing import Literal
 
 import numpy as np
@@ -213,7 +214,9 @@ def _terrestrial(time: float) -> tuple[float, float]:
     stay_offline()  # it may bring a newer table of leap seconds
     import erfa
 
-    tai = erfa.utctai(_UNIX_JD, time / 86400)
+    with warnings.catch_warnings():  # leap seconds of years to come are not known yet
+        warnings.simplefilter("ignore", erfa.ErfaWarning)
+        tai = erfa.utctai(_UNIX_JD, time / 86400)
     return erfa.taitt(*tai)  # type: ignore[no-any-return]
 
 
