@@ -4,9 +4,9 @@
 
 Each case (the sound samples are those of the tests, `tests/hostile/hostile_samples.py`) is broken by
 that many seeds and found and read as a run does, in processes of their own: a finding is an exception
-other than the one line that readers promise, more than ten seconds of the processor, a hang, memory beyond what the limits
-explain, or the death of the process. With --atheris the parsers of headers and texts are also driven by
-coverage, where atheris is installed. Exit status 1 if there is any finding.
+other than the one line that readers promise, more than ten seconds of the processor, a hang, memory
+beyond what the limits explain, or the death of the process. With --atheris the parsers of headers and
+texts are also driven by coverage, where atheris is installed. Exit status 1 if there is any finding.
 """
 
 from __future__ import annotations
