@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from astrodetect.core.calibrating import calibration_sources, who_reads
 from astrodetect.core.calibration import Calibration
-from astrodetect.core.data import Recording, Stream, Window
+from astrodetect.core.data import Recording, Site, Stream, Window
 from astrodetect.core.detections import Detections
 from astrodetect.core.errors import AstrodetectError, ConfigurationError
 from astrodetect.core.magnitudes import with_magnitudes
@@ -220,6 +220,11 @@ class Placement:
             position_error=self.calibrator.plan.calibrate.position_error,
         )
         return with_magnitudes(placed, self.calibration, stream.shape)
+
+    def site(self, stream: Stream | None) -> Site | None:
+        """Give where the camera stands: as its calibration says, else as the recording does."""
+        calibrated = None if self.calibration is None else self.calibration.site
+        return calibrated or (None if stream is None else stream.site)
 
     def summary(self) -> dict[str, Any]:
         """Give the whole calibration, of what JSON can hold; empty if there is none."""

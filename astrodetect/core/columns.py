@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 
@@ -102,6 +103,13 @@ OPTIONAL_TRACK_COLUMNS: tuple[Column, ...] = (
     Column("magnitude_error", "float64", "mag", "standard error of magnitude"),
 )
 
+#: Columns of ``/recordings`` that say where a camera stands.
+SITE_COLUMNS = (
+    Column("site_latitude", "float64", "deg", "where the camera stands, north; NaN if unknown"),
+    Column("site_longitude", "float64", "deg", "where the camera stands, east; NaN if unknown"),
+    Column("site_elevation", "float64", "m", "where the camera stands, above sea level; NaN if unknown"),
+)
+
 RECORDING_COLUMNS: tuple[Column, ...] = (
     Column("recording_id", "int64", "", "hash of relative path and fingerprint"),
     Column("path", "str", "", "path relative to root"),
@@ -112,6 +120,7 @@ RECORDING_COLUMNS: tuple[Column, ...] = (
     Column("time_start", "float64", "s", "UTC Unix seconds of the first frame; NaN if unknown"),
     Column("time_end", "float64", "s", "UTC Unix seconds of the last frame; NaN if unknown"),
     Column("calibration", "str", "", "what gave the positions on the sky; empty: none"),
+    *SITE_COLUMNS,
     Column("frame_rate", "float64", "Hz", "frames per second; NaN if unknown"),
     Column("width", "int64", "pix", "frame width"),
     Column("height", "int64", "pix", "frame height"),
@@ -124,3 +133,15 @@ RECORDING_COLUMNS: tuple[Column, ...] = (
     Column("message", "str", "", "warnings, or why it failed"),
     Column("seconds", "float64", "s", "time it took"),
 )
+
+
+def site_columns(site: Sequence[float] | None) -> dict[str, float]:
+    """Give the columns of ``/recordings`` for a site (latitude, longitude, elevation); NaN for none.
+
+    Examples
+    --------
+    >>> site_columns((51.5, -1.25, 80))
+    {'site_latitude': 51.5, 'site_longitude': -1.25, 'site_elevation': 80.0}
+    """
+    values = (float("nan"),) * 3 if site is None else site
+    return {column.name: float(value) for column, value in zip(SITE_COLUMNS, values, strict=True)}

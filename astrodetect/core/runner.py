@@ -14,7 +14,7 @@ import numpy as np
 
 from astrodetect.core import limits, registry
 from astrodetect.core.calibrator import Calibrator, Placement
-from astrodetect.core.columns import DETECTION_COLUMNS
+from astrodetect.core.columns import DETECTION_COLUMNS, site_columns
 from astrodetect.core.compose import Clock, ComposedDetector, require_planes
 from astrodetect.core.data import Recording, Stream, Window, has_changed, stable_id
 from astrodetect.core.detections import ROW, Detections, full_column
@@ -308,6 +308,7 @@ class _Run:
             "status": self.status,
             "seconds": seconds,
             "calibration": "" if self.place.calibration is None else self.place.calibration.made_by,
+            **site_columns(self.place.site(self.stream)),
         }
         summary = {"seconds": self.clock.seconds, "counts": self.clock.counts, "traceback": self.details}
         summary |= {"reader": self.reader, "calibration": self.place.summary()}
@@ -337,7 +338,7 @@ def failed_block(recording: Recording, message: str) -> RecordingBlock:
     """Give the block of a recording that could not be processed at all."""
     counts = dict.fromkeys(("n_frames", "n_windows", "n_candidates", "n_detections", "n_accepted"), 0)
     row = {**_row(recording, None, (), [message]), **counts, "status": "failed", "seconds": 0.0}
-    row["calibration"] = ""
+    row |= {"calibration": "", **site_columns(None)}
     return RecordingBlock(row)
 
 

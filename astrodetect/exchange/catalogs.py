@@ -16,7 +16,7 @@ import numpy as np
 from astrodetect import __version__
 from astrodetect.catalogs.journal import Journal, parts_of
 from astrodetect.catalogs.reader import Catalog
-from astrodetect.core.columns import Column
+from astrodetect.core.columns import Column, site_columns
 from astrodetect.core.data import Site, stable_id
 from astrodetect.core.detections import Detections
 from astrodetect.core.errors import AstrodetectError
@@ -24,8 +24,6 @@ from astrodetect.core.results import RecordingBlock
 from astrodetect.exchange.joining import read_together
 from astrodetect.exchange.model import NAN, Content, Observed
 
-#: Columns of ``/recordings`` that say where a camera stands.
-SITE_COLUMNS = ("site_latitude", "site_longitude", "site_elevation")
 #: Columns that files of others add to those of the contract.
 _COLUMNS = (
     Column("calibration", "str", "", "what the file says of its calibration"),
@@ -69,7 +67,7 @@ def observed_of(
         keep &= detections["accepted"]
     if wanted is not None and "detection_id" in detections:
         keep &= np.isin(detections["detection_id"], wanted)
-    place = [float(row.get(name, NAN)) for name in SITE_COLUMNS]
+    place = [float(row.get(name, NAN)) for name in site_columns(None)]
     stated = None if any(map(math.isnan, place)) else Site(*place)
     return Observed(
         block.path,
@@ -164,7 +162,7 @@ def _blocks(content: Content, path: Path, kind: str, site: Site | None) -> Itera
             "height": int(recording.height), "n_frames": int(recording.n_frames), "n_windows": 0,
             "n_candidates": 0, "status": "done", "message": "", "seconds": 0.0,
         }  # fmt: skip
-        row.update(zip(SITE_COLUMNS, map(float, place or (NAN, NAN, NAN)), strict=True))
+        row |= {"calibration": "", **site_columns(place)}
         ids = [stable_id(recording_id, rank) for rank in range(len(recording.detections))]
         detections = recording.detections.with_columns(detection_id=np.array(ids, dtype=np.int64))
         yield RecordingBlock(row, detections, summary=_plain(recording.meta))
