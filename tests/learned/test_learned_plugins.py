@@ -193,3 +193,15 @@ def test_calibration_of_the_checkpoint_is_applied(tmp_path):
         chances.append(found["probability"].astype(float))
     logit = np.log(chances[0] / (1 - chances[0]))
     assert np.allclose(1 / (1 + np.exp(-2 * logit)), chances[1], atol=1e-4)
+
+
+def test_a_detector_draws_on_request_the_same_in_every_run(models):
+    window = sample_window()
+    chosen = []
+    for changes in ({}, {"inference": "sample", "draws": 4}, {"inference": "sample", "draws": 4}):
+        stage = registry.load("ats-detector")(weights=models["ats"], least=0.0, k=2, **changes)
+        stage.open(window.stream)
+        chosen.append(
+            [(row["x_min"], row["y_min"], row["frame_probability"]) for row in stage.detect(window)]
+        )
+    assert chosen[1] == chosen[2] != chosen[0]

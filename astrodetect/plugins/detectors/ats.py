@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import Annotated, ClassVar, Literal
 
+from annotated_types import Ge
+
+from astrodetect.core.data import Stream
 from astrodetect.core.stages import Detector
 from astrodetect.plugins.models.stage import ModelDetector
 
@@ -17,4 +20,22 @@ class AtsDetector(ModelDetector, Detector):
     stands in ``frame_label`` and ``frame_probability``.
     """
 
+    #: Take the patches of highest attention, the same in every run, or draw them. None: as the model says.
+    inference: Literal["top-k", "sample"] | None = None
+    #: Draws whose probabilities are averaged for the whole frame: more are steadier, and cost time.
+    draws: Annotated[int, Ge(1)] = 1
+
     methods: ClassVar[tuple[str, ...]] = ("ats", "dps")
+
+    def open(self, stream: Stream, device: str = "cpu") -> None:
+        """Read the model.
+
+        Raises
+        ------
+        AstrodetectError
+            As for every stage with a model.
+        """
+        super().open(stream, device)
+        model = self.checkpoint.model
+        if self.inference is not None:
+            model.config = replace(model.config, inference=self.inference, draws=self.draws)
