@@ -14,6 +14,7 @@ import numpy as np
 from astrodetect.catalogs import hdf5, index
 from astrodetect.catalogs.assembly import in_memory
 from astrodetect.catalogs.journal import parts_of
+from astrodetect.catalogs.notebook import ShowsItself
 from astrodetect.catalogs.sources import BlockSource, Segments
 from astrodetect.catalogs.stored import StoredCatalog
 from astrodetect.catalogs.tables import block_of
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 _ATTEMPTS = 10
 
 
-class Catalog:
+class Catalog(ShowsItself):
     """A catalog, open for reading: a finished one, or what a running or killed job has finished.
 
     Parameters

@@ -127,6 +127,14 @@ class Frame:
     index: int
     time: float
 
+    def _repr_html_(self) -> str:
+        from astrodetect.core.showing import figure
+
+        height, width = self.data.shape
+        return figure(
+            self.data, f"frame {self.index}, {width}x{height} {self.data.dtype}, time {self.time:.3f}"
+        )
+
 
 @dataclass(frozen=True)
 class Window:
@@ -169,6 +177,16 @@ class Window:
     def shape(self) -> tuple[int, int]:
         """Height and width."""
         return self.stream.shape
+
+    def _repr_html_(self) -> str:
+        from astrodetect.core.showing import figure
+
+        last = self.start + self.n_frames - 1
+        said = f"{self.recording.path or 'window'}, frames {self.start} to {last}"
+        named = {name: self.planes[name] for name in ("image", "max") if name in self.planes}
+        if not named and self.frames is not None:
+            named = {"max": self.frames.max(axis=0)}
+        return "".join(figure(plane, f"{said}: {name}") for name, plane in named.items()) or f"<p>{said}</p>"
 
     def with_planes(self, **planes: Array) -> Window:
         """Give the same window with planes added or replaced."""

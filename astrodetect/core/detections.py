@@ -14,6 +14,7 @@ from astrodetect.core.columns import DETECTION_COLUMNS, REQUIRED_COLUMNS, TRACK_
 
 if TYPE_CHECKING:
     from astropy.table import QTable
+    from pandas import DataFrame
 
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 #: Column of `Detections.tracks` that holds the row of the detection.
@@ -133,6 +134,25 @@ class Detections:
         if all(part.cutouts is not None for part in parts) and len({p.cutouts.shape[1:] for p in parts}) == 1:
             cutouts = np.concatenate([part.cutouts for part in parts])
         return Detections(columns, tracks, cutouts)
+
+    def _repr_html_(self) -> str:
+        from astrodetect.core.showing import table
+
+        first = ("label", "probability", "accepted", "reason", "frame_start", "frame_end", "speed", "snr")
+        names = [name for name in (*first, *REQUIRED_COLUMNS[:4]) if name in self.columns]
+        return table({name: self.columns[name] for name in names}, len(self), repr(self)[1:-1])
+
+    def to_pandas(self) -> DataFrame:
+        """Give a `pandas.DataFrame` of the columns.
+
+        Raises
+        ------
+        AstrodetectError
+            pandas is not installed.
+        """
+        from astrodetect.core.showing import to_pandas
+
+        return to_pandas(self.columns)
 
     def to_table(self) -> QTable:
         """Give an `astropy.table.QTable` with units."""

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 #: Entry-point group of hook modules.
 HOOK_GROUP = "astrodetect.hooks"
 
+#: Version of the hooks below: grows when one is added, or gets an argument. What is there stays as it is
+#: for at least two minor versions after it was deprecated.
+HOOKS_VERSION = 1
+
 hookspec = pluggy.HookspecMarker("astrodetect")
 #: Marks a function as the implementation of a hook.
 hookimpl = pluggy.HookimplMarker("astrodetect")

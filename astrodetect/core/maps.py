@@ -35,6 +35,12 @@ class ScoreMap:
         if min(self.stride) <= 0:
             raise ValueError(f"stride must be positive, not {self.stride}")
 
+    def _repr_html_(self) -> str:
+        from astrodetect.core.showing import figure
+
+        height, width = self.data.shape
+        return figure(self.data, f"scores of {width}x{height} regions, stride {self.stride} px")
+
     def centres(self, indices: NDArray[Any]) -> NDArray[np.float64]:
         """Give the image positions (K, 2) of cells, in pixels."""
         height, width = self.data.shape
@@ -100,3 +106,13 @@ class Patches:
 
     def __len__(self) -> int:
         return len(self.data)
+
+    def _repr_html_(self) -> str:
+        from astrodetect.core.showing import figure
+
+        cells = [
+            f"<div style='display: inline-block'>{figure(patch[0], f'{rank}: {float(score):.3g}')}</div>"
+            for rank, (patch, score) in enumerate(zip(self.data, self.selection.scores, strict=True), 1)
+            if len(patch)
+        ]
+        return f"<p>{len(self)} patches of {self.names[0] if self.names else 'no plane'}</p>{''.join(cells)}"
