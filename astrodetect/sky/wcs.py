@@ -92,7 +92,8 @@ class FitsWcs(VectorCalibration):
         longitude, latitude = frames.angles(points @ self._to_icrs)
         wcs = self._wcs
         given = [latitude, longitude] if wcs.wcs.lng == 1 else [longitude, latitude]
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of points that all lie behind the camera
             x, rows = wcs.all_world2pix(*given, 0, quiet=True)
             back = self._sky(x, rows)
         good = np.linalg.norm(back - points, axis=-1) < 1e-3 * self.pixel_scale
