@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -151,6 +152,40 @@ def discover(
                 continue
             seen.update([recording.recording_id] if len(roots) > 1 else [])
             yield recording
+
+
+#: Recordings by part of a tree, and when its folder changed (ns).
+Found = dict[Part | None, tuple[int, list[Recording]]]
+#: So many parts are remembered.
+_REMEMBERED = 256
+
+
+def recordings_before(this: Recording, sources: Sources, known: Found) -> Iterator[Recording]:
+    """Give the recordings of a tree that come before one in the order of paths, the nearest first.
+
+    The tree is searched backward, part by part, as far as recordings are asked for.
+
+    Parameters
+    ----------
+    this : Recording
+        The one; its `root` is the tree.
+    sources : mapping of str to FrameSource
+        By entry-point name.
+    known : dict
+        What was found before in this tree by these sources; is added to, and empty in the beginning.
+    """
+    order = sorted(sources.items(), key=lambda item: (-item[1].priority, item[0]))
+    search, ahead = Search(Path(this.root)), Search(Path(this.root))
+    whole = search.root.is_file() or not all(follows_walk(source, search) for _, source in order)
+    parts: Iterator[Part | None] = iter([None]) if whole else ahead.parts_before(this.path)
+    for part in parts:
+        changed = os.stat(this.root if part is None else part.folder).st_mtime_ns
+        if part not in known or known[part][0] != changed:
+            while len(known) >= _REMEMBERED:
+                del known[next(iter(known))]
+            known[part] = changed, sorted(find_in(search, part, order, Tally()))
+        found = known[part][1]
+        yield from reversed(found[: bisect_left(found, this.path, key=lambda recording: recording.path)])
 
 
 def _find_under(search: Search, order: Sequence[tuple[str, Any]], tally: Tally) -> Iterator[Recording]:

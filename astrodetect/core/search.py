@@ -148,6 +148,32 @@ class Search:
                 yield Part(folder, False)
             pending.extend(reversed(inner))
 
+    def parts_before(self, path: str) -> Iterator[Part]:
+        """Split the tree as `parts` does, and give what may lie before a path, the nearest first.
+
+        Only the folders on the way are listed, so asking for a few parts costs little in any tree.
+        """
+        pending = [Part(str(self.root), True)]
+        while pending:
+            folder, deep = part = pending.pop()
+            if not deep:
+                yield part
+                continue
+            self.enter(part)
+            inner = self.inner(folder)
+            has_files = bool(self.listing(folder).files)
+            if has_files and not (inner and self._is_large(folder)):
+                yield part
+                continue
+            if has_files:
+                pending.append(Part(folder, False))
+            names = sorted(self._relative(other) + "/" for other in inner)
+            pending += [
+                Part(os.path.join(self.root, name[:-1]), True)
+                for name in names
+                if name < path or path.startswith(name)
+            ]
+
     def note_split(self, folder: str) -> None:
         """Learn that a folder was split; it may be empty. For those who come back to it."""
 

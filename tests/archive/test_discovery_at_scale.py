@@ -1,8 +1,10 @@
 """Large trees are searched in parts, with the same result as in one piece."""
 
 import os
+import random
 import tracemalloc
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,7 +15,7 @@ from toys import Dots
 
 from astrodetect.core import search as searching
 from astrodetect.core.choice import Choice, parse_shard
-from astrodetect.core.discovery import Tally, discover, make_recording, walk
+from astrodetect.core.discovery import Tally, discover, make_recording, recordings_before, walk
 from astrodetect.core.errors import AstrodetectError
 
 
@@ -167,3 +169,31 @@ def test_shards_are_a_partition_that_growth_leaves_alone(tmp_path):
 def test_a_shard_that_is_none_is_told(text):
     with pytest.raises(AstrodetectError, match="expected i/n"):
         parse_shard(text)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_what_comes_before_a_recording_is_found_from_there_backward(tmp_path, seed):
+    rng = random.Random(seed)
+    names = ["a", "a-b", "b", "c", "d"]
+    fill(
+        tmp_path,
+        {"/".join(rng.choices(names, k=rng.randrange(1, 5))) + f"/{i % 7}.dots" for i in range(120)},
+    )
+    everything = sorted(discover([tmp_path], SOURCES))
+    known = {}
+    for this in rng.sample(everything, 10):
+        before = [other for other in everything if other.path < this.path]
+        assert sorted(recordings_before(this, SOURCES, known)) == before
+        nearest = [other.path for other in islice(recordings_before(this, SOURCES, known), 3)]
+        assert len(nearest) == min(3, len(before))
+
+
+def test_only_the_folders_nearby_are_searched_for_what_comes_before(tmp_path, monkeypatch):
+    fill(tmp_path, [f"{day:02d}/E{i:02d}/x.dots" for day in range(30) for i in range(30)])
+    this = next(r for r in discover([tmp_path], SOURCES) if r.path.startswith("20/E02"))
+    listed = []
+    ask = searching.list_folder
+    monkeypatch.setattr(searching, "list_folder", lambda folder: listed.append(folder) or ask(folder))
+    found = [other.path for other in islice(recordings_before(this, SOURCES, {}), 4)]
+    assert found == ["20/E01", "20/E00", "19/E29", "19/E28"]
+    assert len(listed) < 30

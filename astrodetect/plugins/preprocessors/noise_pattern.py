@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 
 from astrodetect.core import registry
 from astrodetect.core.data import Recording, Window
-from astrodetect.core.discovery import discover
+from astrodetect.core.discovery import Found, discover, recordings_before
 from astrodetect.core.errors import AstrodetectError, SourceError
 from astrodetect.core.stages import FrameSource, Preprocessor
 from astrodetect.core.windows import opened
@@ -65,9 +64,7 @@ class NoisePattern(Preprocessor):
 
     _pattern: Image | None = field(default=None, init=False, repr=False, compare=False)
     _ready: bool = field(default=False, init=False, repr=False, compare=False)
-    _archive: dict[tuple[str, str], list[Recording]] = field(
-        default_factory=dict, init=False, repr=False, compare=False
-    )
+    _known: dict[str, Found] = field(default_factory=dict, init=False, repr=False, compare=False)
     _images: OrderedDict[tuple[int, int], tuple[str, Image] | None] = field(
         default_factory=OrderedDict, init=False, repr=False, compare=False
     )
@@ -119,14 +116,9 @@ class NoisePattern(Preprocessor):
         """Give the recordings of the same source before this one in the order of paths, the nearest first."""
         if not this.root:
             return []
-        known = self._archive.get((this.root, this.source), [])
-        at = bisect_left(known, this.path, key=lambda recording: recording.path)
-        if at == len(known) or known[at].path != this.path:  # it is new: others may be, too
-            found = sorted(discover([Path(this.root)], registry.sources_in_use()))
-            known = [recording for recording in found if recording.source == this.source]
-            self._archive[this.root, this.source] = known
-            at = bisect_left(known, this.path, key=lambda recording: recording.path)
-        return known[max(0, at - _REACH * self.recordings) : at][::-1]
+        found = recordings_before(this, registry.sources_in_use(), self._known.setdefault(this.root, {}))
+        same = (recording for recording in found if recording.source == this.source)
+        return list(islice(same, _REACH * self.recordings))
 
     def _at_reference(self) -> list[Recording]:
         assert self.reference is not None
