@@ -49,10 +49,10 @@ def told(history: list[dict[str, float]], monitor: str) -> dict[str, Any]:
     best = max(range(len(values)), key=values.__getitem__)
     rising = len(values) > 1 and best == len(values) - 1 and values[-1] > values[-2]
     curve = " ".join(f"{value:.4f}" for value in values)
-    minutes = history[-1]["seconds"] / 60
     return {
         "epoch": f"{best + 1} of {len(values)}",
-        "minutes": round(minutes, 1),
+        "minutes": round(history[-1]["seconds"] / 60, 1),
+        "of one core": round(history[-1].get("cpu_seconds", float("nan")) / 60, 1),
         "rising": "yes" if rising else "no",
         "validation": curve,
     }

@@ -54,8 +54,8 @@ class Position:
         Best value of the monitored figure, and its epoch (counted from 1).
     loss, images : float, int
         Sum of the training loss over the images of this epoch so far.
-    seconds : float
-        Spent on training and validation, over all resumptions.
+    seconds, cpu_seconds : float
+        Spent on training and validation, over all resumptions, by the clock and by the processor.
     history : list of dict
         The rows of the learning curve.
     """
@@ -67,9 +67,24 @@ class Position:
     loss: float = 0.0
     images: int = 0
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
     averaged: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
     stopped: str = ""
+
+
+class _Clock:
+    """Adds the time since it was made to a position, as often as it is asked to."""
+
+    def __init__(self, at: Position) -> None:
+        self.at = at
+        self.before = at.seconds, at.cpu_seconds
+        self.started = time.monotonic(), time.process_time()
+
+    def tell(self) -> None:
+        """Bring the position up to date."""
+        self.at.seconds = self.before[0] + time.monotonic() - self.started[0]
+        self.at.cpu_seconds = self.before[1] + time.process_time() - self.started[1]
 
 
 class Report(Protocol):
@@ -181,16 +196,16 @@ class Trainer:
 
     def _epoch(self) -> None:
         transfer.freeze(self.model, self.plan.transfer, self.at.epoch)
-        ranks, started = self.ranks, time.monotonic()
-        saved, before = started, self.at.seconds
+        ranks, saved = self.ranks, time.monotonic()
+        clock = _Clock(self.at)
         batches = self.loader.batches(self.at.epoch, self.at.step, ranks.own, ranks.total)
         for batch in batches:
             loss, images = self._step(batch)
             self.at.loss += loss * images
             self.at.images += images
             self.at.step += 1
+            clock.tell()
             now = time.monotonic()
-            self.at.seconds = before + now - started
             if self.report is not None:
                 self.report.step(self.at, self.loader.steps)
             if ranks.leads and now - saved >= 60 * self.how.save_every:
@@ -237,7 +252,7 @@ class Trainer:
     # After an epoch ------------------------------------------------------------------------------
 
     def _validate(self) -> dict[str, Any]:
-        started = time.monotonic()
+        clock = _Clock(self.at)
         value, row = None, {}
         if self.ranks.leads:
             row = self._measure()
@@ -246,8 +261,8 @@ class Trainer:
         self.at.loss, self.at.images = 0.0, 0
         if value is not None:
             self._judge(value, row)
-            self.at.seconds += time.monotonic() - started
-            row["seconds"] = self.at.seconds
+            clock.tell()
+            row |= {"seconds": self.at.seconds, "cpu_seconds": self.at.cpu_seconds}
             self.at.history.append(row)
         self._agree_to_stop()
         return row
