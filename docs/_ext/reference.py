@@ -30,10 +30,12 @@ def write_all(folder: Path) -> None:
     pages = {
         "tables.md": tables(),
         "plugins.md": plugins(),
+        "gallery.md": gallery(),
         "commands.md": commands(),
         "columns.md": columns(),
         "simulation.md": simulation(),
         "training.md": training(),
+        "model.md": model(),
         "meteor.md": built_in_pipelines(),
     }
     for name, lines in pages.items():
@@ -108,6 +110,13 @@ def training() -> Iterator[str]:
         yield from settings_of(cls)
 
 
+def model() -> Iterator[str]:
+    """Describe the table of a training file that says what the model is."""
+    from astrodetect.plugins.models.config import ModelConfig
+
+    yield from settings_of(ModelConfig)
+
+
 def plugins() -> Iterator[str]:
     """Describe the built-in plugins, kind by kind."""
     from astrodetect.core import registry
@@ -132,6 +141,25 @@ def plugins() -> Iterator[str]:
             yield from settings_of(cls)
 
 
+def gallery() -> Iterator[str]:
+    """List the built-in plugins, kind by kind, a line each."""
+    from astrodetect.core import registry
+    from astrodetect.core.settings import describe
+    from astrodetect.core.stages import kind_of
+
+    rows: dict[str, list[str]] = {}
+    for name, claimants in registry.installed().items():
+        if not any(plugin.target.startswith("astrodetect.plugins.") for plugin in claimants):
+            continue
+        cls: type[Any] = registry.load(name)
+        first = " ".join(prose(cls).split("\n\n")[0].split()).replace("|", "\\|")
+        settings = ", ".join(f"`{setting.name}`" for setting in describe(cls)) or "none"
+        rows.setdefault(kind_of(cls) or "", []).append(f"| `{name}` | {first} | {settings} |")
+    for kind, lines in sorted(rows.items()):
+        head = ("| name | does | settings |", "| --- | --- | --- |")
+        yield from (f"## {kind.capitalize()}", "", *head, *lines, "")
+
+
 def commands() -> Iterator[str]:
     """Give the help of every command as the command line prints it."""
     from astrodetect.cli import cli
@@ -154,12 +182,14 @@ def _help(command: click.Command, name: str, parent: click.Context | None) -> It
 
 def columns() -> Iterator[str]:
     """Describe the columns of a catalog's tables."""
+    from astrodetect.catalogs.reviews import REVIEW_COLUMNS
     from astrodetect.core import columns as core
 
     named = (
         ("/detections", core.DETECTION_COLUMNS),
         ("/tracks", core.TRACK_COLUMNS),
         ("/recordings", core.RECORDING_COLUMNS),
+        ("/detections after a review", REVIEW_COLUMNS),
     )
     for table, described in named:
         yield from (f"### `{table}`", "", "| column | type | unit | meaning |", "| --- | --- | --- | --- |")

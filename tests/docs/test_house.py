@@ -16,6 +16,7 @@ import astrodetect.plugins
 from astrodetect.core import registry, tables
 from astrodetect.core.settings import describe
 from astrodetect.core.stages import kind_of
+from astrodetect.plugins.models.config import ModelConfig
 from astrodetect.simulation.settings import Settings as SimulationSettings
 
 PACKAGE = ROOT / "astrodetect"
@@ -150,6 +151,7 @@ def test_every_setting_of_a_plugin_is_documented(name):
         tables.StationSettings,
         tables.CatalogSettings,
         SimulationSettings,
+        ModelConfig,
     ],
 )
 def test_every_other_setting_is_documented(cls):

@@ -89,7 +89,7 @@ class ModelConfig:
     replace: bool = False
     #: `ats`: gradient of the attention; `unbiased`, with a `baseline` of the other patches (less noise),
     #: or the `reference`, as published, which is biased without replacement. `none`: the attention
-    #: learns from `distill` alone.
+    #: learns from `distill` alone. Aggregations other than `mean` know `baseline`, `unbiased` and `none`.
     gradient: Literal["baseline", "unbiased", "reference", "none"] = "baseline"
     #: `ats`: share of the attention that is spread evenly.
     smoothing: Annotated[float, Ge(0), Le(1)] = 0.0

@@ -103,7 +103,9 @@ class Scorer(nn.Module):
             self.last.weight.mul_(0.3)  # the prior leads at first
         self.pool = config.scorer_pool
         self.contrast = Contrast(config.prior_width * config.scale, self.stack.stride)
-        self.prior = nn.Parameter(torch.tensor(config.prior), requires_grad=config.prior_trained)
+        self.prior = nn.Parameter(
+            torch.tensor(config.prior), requires_grad=config.prior_trained and not config.prior_only
+        )
         self.has_prior = config.prior > 0
         self.prior_only = config.prior_only
         self.gain = config.gain
