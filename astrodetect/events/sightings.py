@@ -25,11 +25,8 @@ _FIRST_TIME = 1e8
 _SAME_PLACE = 30.0
 #: Columns of points, with what stands for unknown.
 POINTS = ("time", "ra", "dec", "az", "alt", "x", "y", "magnitude")
-#: Names under which our catalog may keep where a camera stands.
-_SITE_COLUMNS = (
-    ("site_latitude", "site_longitude", "site_elevation"),
-    ("latitude", "longitude", "elevation"),
-)
+#: Where our catalog says where a camera stands.
+_SITE_COLUMNS = ("site_latitude", "site_longitude", "site_elevation")
 
 
 @dataclass(frozen=True)
@@ -157,9 +154,7 @@ def _of_catalog(path: Path, everything: bool) -> Iterator[Sighting]:
         rows = opened.select(None if everything else "label = meteor", accepted=None if everything else True)
         found = _available(opened, "detections", (*_ENDS, "detection_id", "recording_id"), rows)
         tracks = _available(opened, "tracks", ("detection_id", *POINTS), ...)
-        recordings = _available(
-            opened, "recordings", ("recording_id", "camera", "path", *sum(_SITE_COLUMNS, ())), ...
-        )
+        recordings = _available(opened, "recordings", ("recording_id", "camera", "path", *_SITE_COLUMNS), ...)
     place = {number: row for row, number in enumerate(recordings["recording_id"])}
     order = np.argsort(tracks["detection_id"], kind="stable")
     numbers = tracks["detection_id"][order]
@@ -203,12 +198,8 @@ def _with_ends(points: dict[str, Floats], found: Mapping[str, Any], row: int) ->
 
 
 def _site_in(recordings: Mapping[str, Any], row: int) -> Site | None:
-    for names in _SITE_COLUMNS:
-        if all(name in recordings for name in names):
-            values = [float(recordings[name][row]) for name in names]
-            if np.all(np.isfinite(values)):
-                return Site(*values)
-    return None
+    values = [float(recordings[name][row]) if name in recordings else np.nan for name in _SITE_COLUMNS]
+    return Site(*values) if np.all(np.isfinite(values)) else None
 
 
 def with_sites(sightings: Sequence[Sighting], given: Mapping[str, Site]) -> list[Sighting]:

@@ -16,6 +16,7 @@ from astrodetect.exchange.ftp_text import COLUMNS, HEADER_LINES, FtpMeteor, FtpT
 from astrodetect.exchange.model import Fault
 from astrodetect.exchange.text import number, read_text
 from astrodetect.lint.agreement import check_agreement
+from astrodetect.lint.calibrated import Rows, check_platepar
 from astrodetect.lint.ftp_fix import corrected
 from astrodetect.lint.image import sense_of
 from astrodetect.lint.notes import Notes
@@ -228,7 +229,13 @@ def _check_camera(path: Path, meteors: Sequence[FtpMeteor], notes: Notes) -> Non
     right = check_agreement(lines, Positions(ra, dec, az, alt, time, site), names, {}, notes, texts)
     if right is None:
         return
-    rows = [np.flatnonzero(np.array(owner) == k) for k in sorted(set(owner))]
-    if sense_of([(x[r], y[r], right.az[r], right.alt[r]) for r in rows]) < 0:
+    rows = {k: np.flatnonzero(np.array(owner) == k) for k in sorted(set(owner))}
+    calibrated = [
+        Rows(meteors[k].ff_name.text, [lines[i] for i in r], x[r], y[r], right.ra[r], right.dec[r], time[r])
+        for k, r in rows.items()
+    ]
+    if check_platepar(path.parent, calibrated, "y", notes):
+        return
+    if sense_of([(x[r], y[r], right.az[r], right.alt[r]) for r in rows.values()]) < 0:
         what = "rows (y) count from the bottom, or the image is mirrored: the tracks show the sky turned over"
         notes.add("y-from-bottom", meteors[0].head.line, what, "write Y_res - 1 - y, and check the platepar")

@@ -15,6 +15,7 @@ from astrodetect.exchange.gfe_text import MANDATORY_COLUMNS, MANDATORY_META, Gfe
 from astrodetect.exchange.model import Fault
 from astrodetect.exchange.text import iso_time, number
 from astrodetect.lint.agreement import check_agreement
+from astrodetect.lint.calibrated import Rows, check_platepar
 from astrodetect.lint.image import Pointing, check_image
 from astrodetect.lint.notes import Notes
 from astrodetect.lint.positions import Positions
@@ -67,6 +68,8 @@ def check(text: GfeText, notes: Notes) -> None:
     _check_start(text, time, notes)
     site = _site(text)
     agreement = _agreement(text, columns, time, site, notes)
+    if agreement is not None and _by_platepar(text, columns, agreement, notes):
+        agreement = None  # it is known from where y counts
     check_image(lines, columns, _size(text, notes), _pointing(text, agreement), notes)
 
 
@@ -252,6 +255,18 @@ def _agreement(
     names = dict(zip(("ra", "dec", "az", "alt"), MANDATORY_COLUMNS[1:], strict=True))
     places = {key: text.meta[key].line for key in MANDATORY_META if key in text.meta}
     return check_agreement(lines, positions, names, places, notes)
+
+
+def _by_platepar(text: GfeText, columns: dict[str, Any], right: Positions, notes: Notes) -> bool:
+    """Compare with a platepar beside the file; True if that tells from where y counts."""
+    if "x_image" not in columns or "y_image" not in columns or len(right) != len(text.rows):
+        return False
+    x, y = columns["x_image"], columns["y_image"]
+    if not np.all(np.isfinite(x + y)) or np.any((x == 0) & (y == 0)) or right.of_date:
+        return False
+    name = text.meta["image_file"].text if "image_file" in text.meta else ""
+    rows = Rows(name, [row.line for row in text.rows], x, y, right.ra, right.dec, right.time)
+    return check_platepar(text.path.parent, [rows], "y_image", notes)
 
 
 def _size(text: GfeText, notes: Notes) -> tuple[float, float]:

@@ -193,3 +193,31 @@ def test_faults_put_into_a_night_of_the_network_are_found(tmp_path, column, chan
             cells[column] = change(cells[column])
             lines[i] = " ".join(cells)
     assert rules(written(tmp_path, "\n".join(lines) + "\n")) == {rule, "duplicate"}
+
+
+@real
+@pytest.mark.parametrize("night", ["UK0006_20220914", "UK0006_20230421"])
+def test_with_the_platepars_of_the_night_y_from_the_bottom_is_found_and_corrected(tmp_path, night):
+    folder = Path(DATA) / "rms" / night
+    (source,) = folder.glob("FTPdetectinfo_*_[0-9][0-9][0-9][0-9][0-9][0-9].txt")
+    platepars = "platepars_all_recalibrated.json"
+    (tmp_path / platepars).symlink_to(folder / platepars)
+    turned = source.read_text().splitlines()
+    for i, line in enumerate(turned):
+        cells = line.split()
+        if len(cells) == 9 and "." in cells[0]:
+            turned[i] = " ".join([*cells[:2], f"{719 - float(cells[2]):07.2f}", *cells[3:]])
+    report = lint(written(tmp_path, "\n".join(turned) + "\n"))
+    assert {f.rule for f in report.findings} - {"duplicate"} == {"y-from-bottom"}
+    fixed = write_copy(report)
+    assert rules(fixed) <= {"duplicate"}
+    assert [line.split() for line in fixed.read_text().splitlines()] == [
+        line.split() for line in source.read_text().splitlines()
+    ]
+
+
+@real
+def test_a_platepar_of_another_camera_is_told(tmp_path):
+    (source,) = Path(DATA).glob("ftp/FTPdetectinfo_UK003D*.txt")
+    (tmp_path / "platepar_cmn2010.cal").symlink_to(Path(DATA) / "calibration" / "UK006S.json")
+    assert {"inconsistent"} <= rules(written(tmp_path, source.read_text()))
