@@ -292,7 +292,7 @@ def test_leap_seconds_and_rounded_seconds_are_times() -> None:
     assert iso_time("2019-04-15T19:49:1e-05") == pytest.approx(iso_time("2019-04-15T19:49:00"), abs=1e-4)
     assert iso_text(iso_time("2016-12-31T23:59:59.9999999"), 3) == "2017-01-01T00:00:00.000"
     for text in ("", "2016-13-01T00:00:00", "2016-12-31T23:59:61", "12.3", "2016-12-31"):
-        with pytest.raises(ValueError, match="time|seconds|month"):
+        with pytest.raises(ValueError, match=r"time|seconds|month"):
             iso_time(text)
 
 
