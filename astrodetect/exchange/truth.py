@@ -27,12 +27,12 @@ _COLUMNS = ("path", "camera", "time_start", "time_end", "frame_rate")
 _Points = tuple[tuple[float, float, float], ...]
 
 
-def read_any_truth(path: Path, catalog: Catalog) -> list[TruthObject]:
+def read_any_truth(path: Path | str, catalog: Catalog) -> list[TruthObject]:
     """Read truth from a CSV file, another catalog, or a file of any format of exchange.
 
     Parameters
     ----------
-    path : Path
+    path : path
         The file.
     catalog : Catalog
         What it is to be compared with: says which recording is meant where a file gives only times.
@@ -47,6 +47,7 @@ def read_any_truth(path: Path, catalog: Catalog) -> list[TruthObject]:
     AstrodetectError
         It cannot be read.
     """
+    path = Path(path)
     try:
         with path.open("rb") as file:
             is_catalog = file.read(len(_HDF5)) == _HDF5
@@ -65,14 +66,14 @@ def read_any_truth(path: Path, catalog: Catalog) -> list[TruthObject]:
     return [item for content in contents for item in truth_objects(content, catalog.recordings)]
 
 
-def compare_with(catalog: Catalog, path: Path, labels: Sequence[str] = ("meteor",)) -> Evaluation:
+def compare_with(catalog: Catalog, path: Path | str, labels: Sequence[str] = ("meteor",)) -> Evaluation:
     """Compare a catalog with what others found in the same recordings.
 
     Parameters
     ----------
     catalog : Catalog
         Open.
-    path : Path
+    path : path
         See `read_any_truth`.
     labels : sequence of str
         Classes that are compared.
