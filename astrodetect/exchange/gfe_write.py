@@ -73,8 +73,7 @@ def _meta(item: Outgoing) -> dict[str, Any]:
         meta["isodate_start_obs"] = iso_text(recording.time_start)
     if np.isfinite(recording.frame_rate):
         meta["frame_rate"] = float(recording.frame_rate)
-    if "magnitude" in item.track:
-        meta["mag_label"] = "mag_data"
+    meta["mag_label"] = "mag_data" if _has(item.track, "magnitude") else "no_mag_data"
     kept = {key: value for key, value in _known(recording).items() if key not in meta}
     return {**meta, **kept, "file_standard": "GFE_1.2"}
 
