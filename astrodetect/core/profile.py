@@ -99,7 +99,7 @@ class Profile:
         known = dict(zip(names, ("score", "score", "extract", "classify"), strict=False))
         known |= dict.fromkeys(map(self.plan.name_of, self.plan.postprocessors), "link")
         known |= dict.fromkeys(map(self.plan.name_of, self.plan.preprocessors), "reduce")
-        known |= {"read": "read", "station mask": "reduce", "background": "reduce"}
+        known |= {"read": "read", "station mask": "reduce", "background": "reduce", "calibrate": "open"}
         return known.get(stage, "classify")
 
     def kinds(self) -> dict[str, float]:
