@@ -122,7 +122,7 @@ def calibrate(
     except OSError as error:
         raise AstrodetectError(f"{error.filename or target}: cannot be written: {error.strerror}") from error
     if len(written) == 1:
-        _warn("no plots: they need matplotlib (pip install astrodetect[plots])")
+        _warn("no plots: they need matplotlib (pip install astrodetect[plot])")
     if not quiet:
         _summarise(result, target, report)
 

@@ -101,9 +101,9 @@ def apparent_magnitude(
         saturated objects the magnitude is only a limit: they are at least so bright.
     """
     light = np.asarray(flux, dtype=np.float64) / transmission(photometry, x, y, shape)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        raw = photometry.zero_point - 2.5 * np.log10(np.where(light > 0, light, np.nan))
-        share = np.asarray(flux_error, dtype=np.float64) / np.asarray(flux, dtype=np.float64)
+    light = np.where(light > 0, light, np.nan)
+    raw = photometry.zero_point - 2.5 * np.log10(light)
+    share = np.asarray(flux_error, dtype=np.float64) / np.where(light > 0, flux, np.nan)
     height = np.where(np.isfinite(altitude), altitude, 90.0)
     magnitude: Floats = raw - extinction(photometry, height, elevation)
     error: Floats = np.hypot(_MAG * np.nan_to_num(share), np.nan_to_num(photometry.zero_point_error))

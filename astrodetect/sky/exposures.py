@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from astrodetect.core import registry
 from astrodetect.core.data import Recording, Stream
 from astrodetect.core.errors import AstrodetectError, SourceError
+from astrodetect.core.sky_columns import time_shift
 from astrodetect.core.stages import FrameSource
 from astrodetect.core.windows import opened
 
@@ -111,6 +112,8 @@ def _averages(source: FrameSource, stream: Stream, time: float | None, most: int
         shift = time - (0.0 if math.isnan(stream.start) else stream.start)
     elif math.isnan(stream.start):
         raise SourceError("its time is not known; give it by --time")
+    else:
+        shift = time_shift(stream, 0.0, None)
     if "mean" in source.gives:
         yield _reduced(source, stream, shift)
         return
@@ -127,8 +130,7 @@ def _averages(source: FrameSource, stream: Stream, time: float | None, most: int
         elif len(taken) == most:
             break
     for number, (total, times) in enumerate(taken):
-        last = _duration(stream)
-        middle = (times[0] + times[-1] + last) / 2 + shift
+        middle = (times[0] + times[-1] + _duration(stream)) / 2 + shift
         name = recording.path + (f" ({number + 1})" if len(taken) > 1 else "")
         mean = (total / len(times)).astype(np.float32)
         yield Exposure(name, mean, middle, len(times), stream, recording.source)

@@ -15,8 +15,8 @@ from astrodetect.sky.matching import match_nearest
 from astrodetect.sky.models import VectorCalibration
 
 #: Noise moves a star by its width, divided by its signal-to-noise, times this, in units of what is left
-#: of bright stars; measured on two all-sky cameras.
-_BLUR = 2.0
+#: of bright stars; measured on an all-sky camera.
+_BLUR = 1.5
 #: Stars nearer to each other (px) are seen as one.
 _BLEND = 4.0
 

@@ -156,12 +156,15 @@ def solve(
     trial = 1e-6 * np.maximum(1.0, np.abs(start))
     base = residuals(start)
     moved = [residuals(start + np.eye(len(free))[k] * trial[k]) - base for k in range(len(free))]
-    step = trial / np.maximum(np.sqrt(np.mean(np.square(moved), axis=1)), 1e-12)
+    shift = np.sqrt(np.mean(np.square(moved), axis=1))
+    # A number that moves nothing yet (the centre of a distortion that is 0) is left where it is.
+    step = np.where(shift > 1e-3 * trial, trial / np.maximum(shift, 1e-12), 1e-3)
+    ones = np.ones(len(free))  # scipy takes differences relative to the values
     found = least_squares(
-        lambda values: residuals(start + step * values), np.zeros(len(free)),
+        lambda values: residuals(start + step * (values - 1)), ones,
         loss="soft_l1", f_scale=tolerance, diff_step=1e-3, max_nfev=60, ftol=1e-6,
     )  # fmt: skip
-    return with_values(model, free, start + step * found.x)
+    return with_values(model, free, start + step * (found.x - 1))
 
 
 def refine(start: VectorCalibration, views: Sequence[View], rounds: int = len(_ROUNDS)) -> Fit:

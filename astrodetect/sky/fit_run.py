@@ -160,9 +160,7 @@ def _blind(views: Sequence[View], site: Site, shape: tuple[int, int], mirrored: 
 def _from_start(start: VectorCalibration, views: Sequence[View], site: Site, shape: tuple[int, int]) -> Fit:
     if start.shape is not None and start.shape != shape:
         sizes = [f"{width} x {height}" for height, width in (start.shape, shape)]
-        raise AstrodetectError(
-            f"the start is for frames of {sizes[0]} pixels, the recordings have {sizes[1]}"
-        )
+        raise AstrodetectError(f"the start is for frames of {sizes[0]} pixels, these have {sizes[1]}")
     start = replaced(start, site=site, photometry=None)
     if start.shape is None:
         start = replaced(start, shape=shape)

@@ -17,6 +17,8 @@ Floats = NDArray[np.float64]
 
 #: Stars that are narrower (px) are hot pixels or cosmic rays; a lens never makes such.
 _NARROWEST = 0.9
+#: Next to the peak of the sharpest star there is at least this part of it.
+_ALONE = 0.1
 #: Part of the saturation at which the mean of frames counts as saturated.
 _NEARLY = 0.95
 
@@ -133,20 +135,17 @@ def glare(pixels: Floats, saturation: float, fwhm: float) -> NDArray[np.bool_]:
     """
     from scipy import ndimage
 
-    found = np.zeros(pixels.shape, dtype=bool)
     full = _saturated(pixels, saturation)
     if not full.any():
-        return found
+        return full
     labels, _ = ndimage.label(full)
     sizes = np.bincount(labels.ravel())
-    for number, (rows, columns) in enumerate(ndimage.find_objects(labels), start=1):
-        if sizes[number] > (4 * fwhm) ** 2:
-            reach = math.ceil(math.sqrt(sizes[number]))
-            found[
-                max(rows.start - reach, 0) : rows.stop + reach,
-                max(columns.start - reach, 0) : columns.stop + reach,
-            ] = True
-    return found
+    sizes[0] = 0
+    surfaces: NDArray[np.bool_] = (sizes > (4 * fwhm) ** 2)[labels]
+    if not surfaces.any():
+        return surfaces
+    near: NDArray[np.bool_] = ndimage.distance_transform_edt(~surfaces) <= 4 * fwhm
+    return near
 
 
 def _saturated(pixels: Floats, saturation: float) -> NDArray[np.bool_]:
@@ -216,8 +215,8 @@ def measure_stars(
     x, y : (N,) float64 arrays
         Where they are, to about a pixel.
     fwhm : float
-        Expected width (px). The weights of the centroid have twice this width, the aperture has a
-        radius of 1.5 times this width.
+        Expected width (px), also that of the weights of the centroid; the aperture has a radius of 1.5
+        times this width.
     saturated : (H, W) bool array, optional
         True where pixels are saturated.
 
@@ -233,7 +232,7 @@ def measure_stars(
     offset = np.arange(-reach, reach + 1)
     index = (rows[:, None, None] + reach + offset[:, None], columns[:, None, None] + reach + offset)
     cutouts = padded[index]
-    dx, dy = _centroids(cutouts, x - columns, y - rows, 2.0 * fwhm / 2.3548)
+    dx, dy = _centroids(cutouts, x - columns, y - rows, fwhm / 2.3548)
     distance = np.hypot(offset - dx[:, None, None], offset[:, None] - dy[:, None, None])
     weights = np.clip(1.5 * fwhm + 0.5 - distance, 0.0, 1.0)  # soft edge: parts of pixels
     flux = (cutouts * weights).sum((1, 2))
@@ -248,12 +247,23 @@ def measure_stars(
         y=rows + dy,
         flux=flux,
         flux_error=spread * np.sqrt((weights**2).sum((1, 2))),
-        fwhm=width,
+        fwhm=np.where(_single_pixels(cutouts), 0.0, width),
         elongation=_elongations(core, offset - dx[:, None, None], offset[:, None] - dy[:, None, None]),
         snr=cutouts[:, reach - 1 : reach + 2, reach - 1 : reach + 2].max((1, 2), initial=0.0) / spread,
         background=np.zeros(len(x)),
         saturated=(full[index] & (weights > 0)).any((1, 2)),
     )
+
+
+def _single_pixels(cutouts: Floats) -> NDArray[np.bool_]:
+    """Tell where the brightest pixel near the middle stands alone: no lens makes that."""
+    middle = cutouts.shape[1] // 2
+    near = cutouts[:, middle - 1 : middle + 2, middle - 1 : middle + 2].reshape(len(cutouts), 9)
+    row, column = np.divmod(near.argmax(1), 3) if len(near) else (np.zeros(0, int), np.zeros(0, int))
+    row, column, each = row + middle - 1, column + middle - 1, np.arange(len(cutouts))
+    beside = sum(cutouts[each, row + dy, column + dx] for dy, dx in ((0, 1), (1, 0), (0, -1), (-1, 0)))
+    single: NDArray[np.bool_] = beside < 4 * _ALONE * cutouts[each, row, column]
+    return single
 
 
 def _centroids(cutouts: Floats, dx: Floats, dy: Floats, sigma: float) -> tuple[Floats, Floats]:

@@ -60,7 +60,7 @@ def draw(camera, stars, time, *, seed=0, clouds=False, extra=(), fwhm=2.3, shape
         if 8 <= column < shape[1] - 8 and 8 <= row < shape[0] - 8:
             spot = np.exp(-((xx - (px - column)) ** 2 + (yy - (py - row)) ** 2) / (2 * sigma**2))
             image[row - 8 : row + 9, column - 8 : column + 9] += light * spot / (2 * np.pi * sigma**2)
-    image[40:52, 90:110] = 60000  # a lamp
+    image[40:52, 90:110] = 70000  # a lamp
     image[rng.integers(0, shape[0], 30), rng.integers(0, shape[1], 30)] += 3000  # hot pixels
     image = image[:, ::-1] if mirrored else image
     return np.clip(np.rint(image), 0, 65535).astype(np.uint16)
