@@ -72,7 +72,7 @@ def package_files(name: str, kind: str) -> dict[str, str]:
 
     Examples
     --------
-    >>> sorted(package_files("far-sky", "scorer"))[2:5]
+    >>> sorted(package_files("far-sky", "scorer"))[3:6]
     ['far_sky/__init__.py', 'far_sky/py.typed', 'pyproject.toml']
     """
     module = name.replace("-", "_")
@@ -85,6 +85,7 @@ def package_files(name: str, kind: str) -> dict[str, str]:
         "pyproject.toml": texts.PYPROJECT.format_map(values),
         "README.md": texts.README.format_map(values),
         ".gitignore": texts.GITIGNORE,
+        ".github/workflows/tests.yml": texts.WORKFLOW.replace("@name@", name),
         f"{module}/__init__.py": stage,
         f"{module}/py.typed": "",
         f"tests/test_{module}.py": _own_imports_last(check.replace("Example", cls), module),

@@ -78,6 +78,30 @@ dist/
 .venv/
 """
 
+#: Checks of the package where it lies on GitHub; braces are GitHub's own.
+WORKFLOW = """\
+name: tests
+on: [push, pull_request]
+permissions:
+  contents: read
+jobs:
+  tests:
+    runs-on: ubuntu-latest
+    strategy:
+      fail-fast: false
+      matrix:
+        python: ["3.11", "3.12", "3.13"]
+    steps:
+      - uses: actions/checkout@v4
+      - uses: actions/setup-python@v5
+        with:
+          python-version: ${{ matrix.python }}
+      - run: pip install "torch>=2.6" --index-url https://download.pytorch.org/whl/cpu
+      - run: pip install -e ".[test]"
+      - run: pytest -W error
+      - run: astrodetect plugins check @name@
+"""
+
 ENTRY_POINT_TEST = '''\
 """What pyproject.toml declares is what a pipeline file gets."""
 

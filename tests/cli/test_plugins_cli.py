@@ -32,11 +32,12 @@ def test_a_new_package_is_complete_and_named_throughout(packages):
         module = f"far_{kind}"
         assert files == {
             "pyproject.toml", "README.md", ".gitignore", f"{module}/__init__.py", f"{module}/py.typed",
-            f"tests/test_{module}.py", "tests/test_entry_point.py",
+            f"tests/test_{module}.py", "tests/test_entry_point.py", ".github/workflows/tests.yml",
         }  # fmt: skip
         text = "".join((folder / name).read_text() for name in files)
         assert "Example" not in text
         assert "scaffold" not in text
+        assert f"astrodetect plugins check far-{kind}" in (folder / ".github/workflows/tests.yml").read_text()
 
 
 def test_new_packages_of_every_kind_pass_their_tests_at_once(packages):
