@@ -119,6 +119,11 @@ def _track(text: GfeText, faults: list[Fault]) -> dict[str, Any]:
         track["magnitude"] = _values(text, magnitude, number, "a number")
     elif labelled in text.columns and "flux" not in track:
         track["flux"] = _values(text, labelled, number, "a number")
+    for name, ours in (("azimuth", "az"), ("altitude", "alt"), ("mag", "magnitude")):
+        signs = [f"err_{sign}_{name}" for sign in ("minus", "plus") if f"err_{sign}_{name}" in text.columns]
+        if signs and ours in track:
+            larger = np.max([np.abs(_values(text, column, number, "a number")) for column in signs], axis=0)
+            track[f"{ours}_error"] = larger * (np.cos(np.radians(track["alt"])) if ours == "az" else 1.0)
     if "x" in track and "y" in track and not (track["x"].any() or track["y"].any()):
         faults.append(Fault(text.header.line, "x_image and y_image are all 0: taken as not known"))
         track["x"] = track["y"] = np.full(len(text.rows), NAN)

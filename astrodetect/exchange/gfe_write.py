@@ -104,7 +104,7 @@ def _columns(track: Mapping[str, Any]) -> Iterator[tuple[str, str, str, list[str
         yield "mag_data", "mag", "float64", _numbers(track["magnitude"])
     for name, ours, unit in _ERRORS:
         if _has(track, ours):
-            yield name, unit, "float64", _numbers(track[ours])
+            yield name, unit, "float64", _numbers(track[ours] * _per_coordinate(track, ours))
     for name, ours in (
         ("integrated_pixel_value", "flux"),
         ("background_pixel_value", "background"),
@@ -130,6 +130,11 @@ _ERRORS = tuple(
     )
     for sign in ("minus", "plus")
 )
+
+
+def _per_coordinate(track: Mapping[str, Any], name: str) -> Any:
+    """Give what turns our error of azimuth, which is along the great circle, into one of the angle."""
+    return 1 / np.cos(np.radians(track["alt"])) if name == "az_error" else 1.0
 
 
 def _has(track: Mapping[str, Any], name: str) -> bool:

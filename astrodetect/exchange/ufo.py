@@ -16,6 +16,8 @@ from astrodetect.core.errors import AstrodetectError
 from astrodetect.exchange.formats import Format
 from astrodetect.exchange.model import NAN, Content, Observed, detections_of
 from astrodetect.exchange.outgoing import (
+    Outgoing,
+    lacks_pixels,
     lacks_rate,
     lacks_site,
     lacks_sky,
@@ -41,7 +43,7 @@ class Ufo(Format):
     """
 
     name = "ufo"
-    description = "UFOCapture and UFOAnalyzer XML (written: analysis A.XML, one clip a file)"
+    description = "UFOCapture and UFOAnalyzer XML: one clip a file; without a calibration, the capture"
 
     def sniff(self, path: Path, head: bytes) -> bool:
         """Tell by the root element."""
@@ -67,23 +69,32 @@ class Ufo(Format):
         )
 
     def write(self, content: Content) -> Iterator[tuple[str, bytes]]:
-        """Give an analysis for each clip that has detections.
+        """Give an analysis for each clip that has detections; without positions on the sky, a capture.
 
         Raises
         ------
         AstrodetectError
-            Detections have no absolute time, no position on the sky, no known site, or no frame rate.
+            Detections have no absolute time or no frame rate, or neither a position on the sky with a known
+            site nor one in the image.
         """
-        from astrodetect.exchange.ufo_write import analysis
+        from astrodetect.exchange.ufo_write import analysis, capture
 
         items = require(
             self.name, outgoing(content), no_track=lacks_track, no_absolute_time=lacks_time,
-            no_position_on_the_sky=lacks_sky, no_known_site=lacks_site, no_frame_rate=lacks_rate,
+            no_frame_rate=lacks_rate,
         )  # fmt: skip
-        clips: dict[int, list[Any]] = {}
+        clips: dict[int, list[Outgoing]] = {}
         for item in items:
             clips.setdefault(id(item.recording), []).append(item)
-        yield from unique_names(analysis(members) for members in clips.values())
+        for members in clips.values():
+            if all(map(lacks_sky, members)):
+                require(self.name, members, no_position_in_the_image=lacks_pixels)
+            else:
+                require(self.name, members, no_position_on_the_sky=lacks_sky, no_known_site=lacks_site)
+        yield from unique_names(
+            capture(members) if all(map(lacks_sky, members)) else analysis(members)
+            for members in clips.values()
+        )
 
 
 def _clip(path: Path, root: Element, stem: str, read: Any) -> Observed:

@@ -22,47 +22,82 @@ _CONTROL = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def analysis(items: Sequence[Outgoing]) -> tuple[str, bytes]:
-    """Give name and bytes of the record of one clip.
+    """Give name and bytes of the analysis of one clip: positions on the sky.
+
+    Times are rounded to whole frames, or to fields if that is closer.
+    """
+    rate, numbers = _numbers(items)
+    fields = 2 if any(np.any(np.abs(n - np.round(n)) > 0.2) for n in numbers) else 1
+    clip, values = _record(items, rate, numbers)
+    values |= {"version": "200", "clip_name": clip, "o": len(items), "tme": "0", "interlaced": fields - 1,
+               "ua": f"astrodetect {__version__}"}  # fmt: skip
+    lines = [f"<ufoanalyzer_record {_attributes(values)}>", "<ua2_objects>"]
+    for item, number in zip(items, numbers, strict=True):
+        lines += _object(item, np.round(number * fields).astype(np.int64), rate * fields)
+    return f"{safe_name(clip)}A.XML", _xml([*lines, "</ua2_objects>", "</ufoanalyzer_record>"])
+
+
+def capture(items: Sequence[Outgoing]) -> tuple[str, bytes]:
+    """Give name and bytes of the record of a capture: what was seen in pixels, of all detections together."""
+    rate, numbers = _numbers(items)
+    clip, values = _record(items, rate, numbers)
+    n = sum(map(len, numbers))
+    lines = [
+        f"<ufocapture_record {_attributes({'version': '215', **values})}>",
+        f'<ufocapture_paths hit="{n}">',
+    ]
+    for item, number in zip(items, numbers, strict=True):
+        empty = np.zeros(len(number))
+        kept = [item.track.get(name, empty) for name in ("ono", "n_pixels", "peak")]
+        rows = zip(np.round(number), *kept, item.track["x"], item.track["y"], strict=True)
+        for fno, ono, pixels, peak, x, y in rows:
+            whole = {"fno": int(fno), "ono": f"{ono:g}", "pixel": f"{pixels:g}", "bmax": f"{peak:g}"}
+            lines.append(f"<uc_path {_attributes({**whole, 'x': _text(x), 'y': _text(y)})}></uc_path>")
+    return f"{safe_name(clip)}.xml", _xml([*lines, "</ufocapture_paths>", "</ufocapture_record>"])
+
+
+def _xml(lines: Sequence[str]) -> bytes:
+    return "\n".join(['<?xml version="1.0" encoding="UTF-8" ?>', *lines, ""]).encode("utf-8", "replace")
+
+
+def _start(items: Sequence[Outgoing]) -> float:
+    """Give the time of frame 0, or of the first point where that is not known."""
+    start = items[0].recording.time_start
+    return start if math.isfinite(start) else float(min(item.track["time"][0] for item in items))
+
+
+def _numbers(items: Sequence[Outgoing]) -> tuple[float, list[Any]]:
+    """Give the frame rate, and the frame of each point of each detection."""
+    rate = frame_rate(items[0])
+    return rate, [(item.track["time"] - _start(items)) * rate for item in items]
+
+
+def _record(items: Sequence[Outgoing], rate: float, numbers: Sequence[Any]) -> tuple[str, dict[str, Any]]:
+    """Give the name of the clip, and what both kinds of records say of it.
 
     The time of the record is that of the first frame of the first meteor, and ``head`` the frames before
     it, so that programs that take it for the trigger and programs that take it for the beginning of the
     meteor find the same times.
     """
-    recording, rate = items[0].recording, frame_rate(items[0])
-    start = recording.time_start
-    if not math.isfinite(start):
-        start = float(min(item.track["time"][0] for item in items))
-    numbers = [(item.track["time"] - start) * rate for item in items]
-    fields = 2 if any(np.any(np.abs(n - np.round(n)) > 0.2) for n in numbers) else 1
+    recording = items[0].recording
     head = recording.meta.get("head")
     head = head if isinstance(head, int) else max(0, math.floor(min(n[0] for n in numbers) + 1e-3))
     lid, _, sid = recording.camera.rpartition("_")
     lid, sid = (lid, sid) if lid else (recording.camera, "")
     zone = _zone(recording.meta.get("tz"))
-    moment = to_moment(start + head / rate) + timedelta(hours=zone)
-    clip = _clip_name(recording.path, f"M{moment:%Y%m%d_%H%M%S}_{safe_name(recording.camera or 'unknown')}")
-    site = items[0].site
+    moment = to_moment(_start(items) + head / rate) + timedelta(hours=zone)
     values: dict[str, Any] = {
-        "version": "200", "clip_name": clip, "o": len(items), "y": moment.year, "mo": moment.month,
-        "d": moment.day, "h": moment.hour, "m": moment.minute,
-        "s": f"{moment.second + moment.microsecond / 1e6:.6f}",
-        "tz": f"{zone:g}", "tme": "0", "lid": lid, "sid": sid, "lng": repr(float(site.longitude)),
-        "lat": repr(float(site.latitude)), "alt": repr(float(site.elevation)), "cx": recording.width,
-        "cy": recording.height, "fps": repr(float(rate)), "interlaced": fields - 1, "bbf": 0,
-        "frames": recording.n_frames, "head": head, "tail": 0, "drop": -1, "u2": recording.meta.get("u2", 0),
-        "ua": f"astrodetect {__version__}",
+        "y": moment.year, "mo": moment.month, "d": moment.day, "h": moment.hour, "m": moment.minute,
+        "s": f"{moment.second + moment.microsecond / 1e6:.6f}", "tz": f"{zone:g}", "lid": lid, "sid": sid,
+        "cx": recording.width, "cy": recording.height, "fps": repr(float(rate)), "frames": recording.n_frames,
+        "head": head, "tail": 0, "drop": -1, "u2": recording.meta.get("u2", 0), "bbf": 0,
     }  # fmt: skip
+    if recording.site is not None:
+        values |= dict(zip(("lat", "lng", "alt"), (repr(float(v)) for v in recording.site), strict=True))
     for key in ("observer", "cam", "lens", "cap", "comment", "memo"):
         values[key] = recording.meta.get(key, "")
-    lines = [
-        '<?xml version="1.0" encoding="UTF-8" ?>',
-        f"<ufoanalyzer_record {_attributes(values)}>",
-        "<ua2_objects>",
-    ]
-    for item, number in zip(items, numbers, strict=True):
-        lines += _object(item, np.round(number * fields).astype(np.int64), rate * fields)
-    lines += ["</ua2_objects>", "</ufoanalyzer_record>"]
-    return f"{safe_name(clip)}A.XML", "\n".join([*lines, ""]).encode("utf-8", "replace")
+    made = f"M{moment:%Y%m%d_%H%M%S}_{safe_name(recording.camera or 'unknown')}"
+    return _clip_name(recording.path, made), values
 
 
 def _zone(text: Any) -> float:
