@@ -83,6 +83,7 @@ def tables() -> Iterator[str]:
     named = (
         ("[window]", core.WindowSettings),
         ("[accept]", core.AcceptSettings),
+        ("[calibrate]", core.CalibrateSettings),
         ("[station.CODE]", core.StationSettings),
         ("[catalog]", core.CatalogSettings),
         ("[limits]", Limits),
@@ -188,6 +189,7 @@ def columns() -> Iterator[str]:
     named = (
         ("/detections", core.DETECTION_COLUMNS),
         ("/tracks", core.TRACK_COLUMNS),
+        ("/tracks, where they are known", core.OPTIONAL_TRACK_COLUMNS),
         ("/recordings", core.RECORDING_COLUMNS),
         ("/detections after a review", REVIEW_COLUMNS),
     )

@@ -148,6 +148,7 @@ def test_every_setting_of_a_plugin_is_documented(name):
     [
         tables.WindowSettings,
         tables.AcceptSettings,
+        tables.CalibrateSettings,
         tables.StationSettings,
         tables.CatalogSettings,
         SimulationSettings,
