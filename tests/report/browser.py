@@ -110,7 +110,7 @@ class Browser:
         assert "exceptionDetails" not in found, found["exceptionDetails"]
         return found["result"].get("value")
 
-    def wait(self, expression: str, seconds: float = 20.0) -> None:
+    def wait(self, expression: str, seconds: float = 90.0) -> None:
         """Wait until an expression is true."""
         end = time.monotonic() + seconds
         while not self.ask(expression):
