@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 
 import torch
 from timing import Row, Taken, measured, print_rows, row
@@ -98,7 +99,7 @@ def conditional_step(scores: Tensor, shared: bool) -> None:
     """Take a step of the conditional estimator."""
     leaf = scores.clone().requires_grad_()
     chosen = scores.topk(CHOSEN, dim=1).indices
-    chance = inclusion(leaf, chosen, CHOSEN, Noise(DRAWS, 0.05, 1, shared))
+    chance = inclusion(leaf, chosen, CHOSEN, Noise(DRAWS, 0.05, 1, shared, antithetic=True))
     (chance * torch.randn_like(chance)).sum().backward()
 
 
@@ -113,13 +114,17 @@ def memory_of(kind: str, shared: bool) -> float:
 
 def print_memory(kind: str, shared: bool) -> None:
     """Take a step and print the growth of the peak."""
-    import resource
-
     scores = torch.randn(BATCH, CELLS)
-    torch.randn(2, 200).topk(3)  # what the library itself takes at first use
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    inclusion(torch.randn(2, 200), torch.zeros(2, 1, dtype=torch.int64), 3, Noise(8, 1.0))  # warm up
+    before = peak()
     STEPS[kind](scores, shared)
-    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+    print(peak() - before)
+
+
+def peak() -> float:
+    """Give the largest resident set of this process so far (MiB), that of its parent not counted."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) / 1024
 
 
 def selection() -> Iterator[Row]:

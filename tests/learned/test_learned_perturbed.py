@@ -99,6 +99,22 @@ def test_conditional_gradient_needs_few_draws():
     assert torch.cosine_similarity(*slopes, dim=0) > 0.9
 
 
+def test_antithetic_draws_come_in_pairs_and_leave_less_noise():
+    noise = dense_noise(Noise(16, 1.0, 3, antithetic=True), torch.zeros(2, 50))
+    assert torch.equal(noise[:, :4], -noise[:, 4:8])
+    scores = torch.randn(1, 200, dtype=torch.float64)
+    chosen = scores.topk(5, dim=1).indices
+    exact = inclusion(scores, chosen, 5, Noise(4000, 0.3, 99))
+    errors = {
+        antithetic: sum(
+            (inclusion(scores, chosen, 5, Noise(16, 0.3, seed, antithetic=antithetic)) - exact).square().sum()
+            for seed in range(40)
+        )
+        for antithetic in (False, True)
+    }
+    assert errors[True] < errors[False]
+
+
 @pytest.mark.parametrize("k", [1, 20])
 def test_one_and_all(k):
     scores = torch.randn(2, 20, dtype=torch.float64, requires_grad=True)

@@ -232,7 +232,8 @@ class PatchModel(nn.Module):
         sigma = config.sigma + (config.sigma_end - config.sigma) * min(1.0, self.progress)
         self._step += 1
         seed = int(torch.randint(2**31, ()).item()) if self.training else self.seed + self._step
-        return Noise(config.n_samples, max(sigma, 1e-4), seed, config.shared_noise)
+        conditional = config.mode == "conditional"
+        return Noise(config.n_samples, max(sigma, 1e-4), seed, config.shared_noise, antithetic=conditional)
 
     def centres(self, indices: Tensor, width: int) -> Tensor:
         """Give the centres (..., 2) in pixels of flat indices into maps of so many columns."""

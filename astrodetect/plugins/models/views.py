@@ -58,6 +58,8 @@ class View(nn.Module):
 
     def reduce(self, images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
         """Give the view of images, or of a band of them, with so many pixels in each block."""
+        if images.dtype != torch.uint8:  # bytes are joined as they are, torch can do little with others
+            images = _floating(images)
         images = self._even_blocks(self._even_blocks(images, -2, rows), -1, columns)
         return torch.cat([self._pool(images, kind) for kind in self.kinds], dim=1)
 
