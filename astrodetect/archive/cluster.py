@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 import uuid
@@ -23,6 +24,8 @@ from astrodetect.core.runner import failed_block
 
 #: Seconds to wait for the scheduler at the beginning, and for results before looking around.
 _CONNECT, _LOOK = 20, 1.0
+#: Seconds without a worker after which that is told, again and again.
+_ALONE = 30.0
 #: Recordings that are on their way per thread of the cluster, so that no worker waits for the next.
 _AHEAD = 2
 
@@ -114,7 +117,9 @@ class _Work:
         self.waiting: dict[Any, Recording] = {}
         self.finished: SimpleQueue[Any] = SimpleQueue()
         self.exhausted = False
-        self.looked = float("-inf")
+        self.looked = -math.inf
+        #: Since when there is no worker, or since that was told.
+        self.alone = math.inf
 
     def run(
         self, recordings: Iterator[Recording | None], tick: Callable[[], object]
@@ -171,6 +176,13 @@ class _Work:
             threads[_host(address)] += number
         self.task = self.task._replace(threads=dict(threads))
         self.looked = time.monotonic()
+        if threads:
+            self.alone = math.inf
+        elif self.alone == math.inf:
+            self.alone = self.looked
+        elif self.looked - self.alone > _ALONE:
+            self.alone = self.looked
+            self.hooks.warn(f"{self.address}: the scheduler has no worker; waiting for one")
 
     def _result(self, future: Any) -> RecordingBlock:
         from concurrent.futures import CancelledError

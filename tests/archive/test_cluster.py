@@ -143,6 +143,15 @@ def test_no_scheduler_is_told_in_one_line(importable, capsys, monkeypatch):
     assert run("--scheduler", "tcp://127.0.0.1:9", "--jobs", "2", "--out", "night.h5") == 2
 
 
+def test_a_cluster_without_workers_is_told(importable, capsys, monkeypatch):
+    monkeypatch.setattr("astrodetect.archive.cluster._ALONE", 1.0)
+    write(1)
+    with distributed.LocalCluster(n_workers=0, dashboard_address=None, silence_logs=50) as cluster:
+        threading.Timer(5.0, lambda: cluster.scale(1)).start()
+        assert run("--scheduler", cluster.scheduler_address, "--out", "night.h5") == 0
+    assert "the scheduler has no worker; waiting for one" in capsys.readouterr().err
+
+
 def test_workers_without_the_plugin_stop_the_run(cluster):
     write(1)
     found = list(Pipeline(PIPELINE).find("night"))
