@@ -19,6 +19,8 @@ from astrodetect.exchange.text import iso_text, iso_time
 
 #: Our names of the numbers in a row of ``meteor_frame_data``, after the time.
 _ROW = ("frame", "x", "y", "box_width", "box_height", "flux", "ra", "dec", "az", "alt")
+#: Keys that are kept as they stand.
+_KEPT = ("station_name", "device_name", "sd_video_file", "hd_video_file", "event_duration")
 _SITES = (("device_lat", "device_lng", "device_alt"), ("site_lat", "site_lng", "site_alt"))
 
 
@@ -52,8 +54,7 @@ class AllSky7(Format):
         peak = real(path, value.get("peak_magnitude"), "peak_magnitude")
         columns = {"peak_magnitude": [peak]}
         detections = detections_of([_track(path, rows)], columns) if rows else detections_of([])
-        meta = {key: value[key] for key in ("station_name", "device_name", "sd_video_file", "hd_video_file",
-                "event_duration") if isinstance(value.get(key), str | int | float)}  # fmt: skip
+        meta = {key: value[key] for key in _KEPT if isinstance(value.get(key), str | int | float)}
         recording = Observed(
             PurePosixPath(video.replace("\\", "/")).name, detections, camera=camera,
             site=_site(path, calibration), meta=meta,
@@ -127,7 +128,7 @@ def _file(item: Outgoing, calibrations: Mapping[str, Mapping[str, Any]]) -> tupl
         "event_start_time": rows[0][0],
         "event_duration": float(track["time"][-1] - track["time"][0]),
         "peak_magnitude": peak,
-        **recording.meta,
+        **{key: recording.meta[key] for key in _KEPT if key in recording.meta},
         "meteor_frame_data": rows,
         "cal_params": calibration,
     }

@@ -18,7 +18,7 @@ from astrodetect.catalogs.journal import Journal, parts_of
 from astrodetect.catalogs.reader import Catalog
 from astrodetect.core.columns import Column, site_columns
 from astrodetect.core.data import Site, stable_id
-from astrodetect.core.detections import Detections
+from astrodetect.core.detections import ROW, Detections
 from astrodetect.core.errors import AstrodetectError
 from astrodetect.core.results import RecordingBlock
 from astrodetect.exchange.joining import read_together
@@ -48,30 +48,37 @@ def content_of(
     site : Site or None
         Where cameras stand of which the catalog does not say it.
     """
-    wanted = None
-    if rows is not None:
-        wanted = catalog.read_columns(["detection_id"], rows=np.asarray(rows))["detection_id"]
-    recordings = (
-        observed_of(block, accepted=accepted, wanted=wanted, site=site) for block in catalog.blocks()
-    )
-    return Content(tuple(recording for recording in recordings if len(recording.detections)))
+    chosen = catalog.select() if rows is None else np.asarray(rows)
+    if accepted:
+        chosen = chosen[catalog.read_columns(["accepted"], rows=chosen)["accepted"]]
+    if not len(chosen):
+        return Content()
+    found = catalog.read_columns(list(catalog.columns()), rows=chosen)
+    points = _rows_of(catalog, "tracks", "detection_id", found["detection_id"])
+    recordings = _rows_of(catalog, "recordings", "recording_id", found["recording_id"])
+    row_of = {number: row for row, number in enumerate(found["detection_id"].tolist())}
+    points[ROW] = np.array([row_of[number] for number in points.pop("detection_id").tolist()], dtype=np.int64)
+    detections = Detections(found, points if len(points[ROW]) else {})
+    made = []
+    for row, number in enumerate(recordings["recording_id"].tolist()):
+        part = detections.take(np.flatnonzero(found["recording_id"] == number))
+        made.append(_observed({name: values[row] for name, values in recordings.items()}, part, site))
+    return Content(tuple(made))
 
 
-def observed_of(
-    block: RecordingBlock, *, accepted: bool = True, wanted: Any = None, site: Site | None = None
-) -> Observed:
-    """Give one recording of a catalog with its detections, see `content_of`."""
-    row, detections = block.recording, block.detections
-    keep = np.ones(len(detections), dtype=bool)
-    if accepted and "accepted" in detections:
-        keep &= detections["accepted"]
-    if wanted is not None and "detection_id" in detections:
-        keep &= np.isin(detections["detection_id"], wanted)
+def _rows_of(catalog: Catalog, table: str, key: str, wanted: Any) -> dict[str, Any]:
+    """Give the columns of the rows of a table that belong to some ids; only these are read."""
+    rows = np.flatnonzero(np.isin(catalog.read_columns([key], table)[key], np.unique(wanted)))
+    return catalog.read_columns(list(catalog.columns(table)), table, rows)
+
+
+def _observed(row: Mapping[str, Any], detections: Detections, site: Site | None) -> Observed:
+    """Give one recording of a catalog; `site` counts where the catalog does not say it."""
     place = [float(row.get(name, NAN)) for name in site_columns(None)]
     stated = None if any(map(math.isnan, place)) else Site(*place)
     return Observed(
-        block.path,
-        detections.take(keep) if len(detections) else detections,
+        str(row["path"]),
+        detections,
         camera=str(row.get("camera", "")),
         site=stated or site,
         time_start=float(row.get("time_start", NAN)),
@@ -79,6 +86,7 @@ def observed_of(
         width=int(row.get("width", -1)),
         height=int(row.get("height", -1)),
         n_frames=int(row.get("n_frames", -1)),
+        meta={"source": str(row.get("source", ""))},
     )
 
 

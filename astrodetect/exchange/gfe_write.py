@@ -83,7 +83,9 @@ def _known(recording: Observed) -> Mapping[str, Any]:
     return {
         key: value
         for key, value in recording.meta.items()
-        if re.fullmatch(r"[A-Za-z_]\w*", key) and isinstance(value, str | int | float)
+        if key != "source"  # which of our readers it was
+        and re.fullmatch(r"[A-Za-z_]\w*", key)
+        and isinstance(value, str | int | float)
     }
 
 
