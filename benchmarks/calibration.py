@@ -35,7 +35,7 @@ from astrodetect.sky import refraction as air
 from astrodetect.sky.catalogue import StarCatalogue, read_star_catalogue
 from astrodetect.sky.exposures import Exposure, read_exposures
 from astrodetect.sky.fit_matches import in_frame, project
-from astrodetect.sky.fit_model import Fit, refine
+from astrodetect.sky.fit_model import Fit, free_numbers, refine, solve
 from astrodetect.sky.fit_run import Result, calibrate
 from astrodetect.sky.fit_start import pointed_lens
 from astrodetect.sky.fit_views import View
@@ -116,6 +116,19 @@ def fit_named(names: list[str], view: View, terms: int) -> Fit:
     return fit
 
 
+def uncertainty(fit: Fit) -> Floats:
+    """Give the standard error (px) of where a fit puts places above 15 degrees, by leaving stars out."""
+    free = [number for group in free_numbers(fit.calibration) for number in group]
+    places = []
+    for left_out in range(len(fit.matches)):
+        rest = fit.matches[np.arange(len(fit.matches)) != left_out]
+        model = solve(fit.calibration, fit.views, rest, free, 10.0)
+        places.append(np.stack(model.horizon_to_pixel(*sky_grid(15.0))))
+    n, spread = len(places), np.var(places, axis=0).sum(0)
+    error: Floats = np.sqrt((n - 1) * spread)
+    return error
+
+
 def sony(data: Path, catalogue: StarCatalogue) -> None:
     """Compare the lens from named stars with the one found blind."""
     print("all-sky picture, Sony, 2832 x 2832 (JPEG):")
@@ -133,10 +146,12 @@ def sony(data: Path, catalogue: StarCatalogue) -> None:
     assert isinstance(blind, AllSkyLens)
     wide = replace(blind, field=95.0)
     for terms in (3, 4):
-        apart = distances(wide, fit_named(names, view, terms).calibration, 15.0)
+        fit = fit_named(names, view, terms)
+        apart = distances(wide, fit.calibration, 15.0)
         print(
             f"    apart from the blind one above 15 degrees: median {np.median(apart):.2f} px, "
-            f"95 % {np.percentile(apart, 95):.2f} px, largest {apart.max():.2f} px"
+            f"95 % {np.percentile(apart, 95):.2f} px, largest {apart.max():.2f} px; its own standard error "
+            f"(jackknife): {uncertainty(fit).max():.2f} px at most"
         )
 
 

@@ -20,6 +20,7 @@ from astrodetect.sky.fit_views import View, make_views, wanderers
 from astrodetect.sky.lens import AllSkyLens
 from astrodetect.sky.models import VectorCalibration
 from astrodetect.sky.photometry import CROOKED, PhotometryFit, fit_photometry
+from astrodetect.sky.platepar import Platepar
 from astrodetect.sky.stars import find_stars
 
 #: A fit is believed when it finds more bright stars than chance would by so many standard deviations.
@@ -28,6 +29,10 @@ _BELIEVED = 6.0
 _LEVEL = 5.0
 #: A site may differ from what the recordings say by this (km).
 _NEAR = 20.0
+#: The stars of one exposure may lie beside those of all together by this (px).
+_STILL = 0.5
+#: Over so long (s) the rule matters by which a platepar follows the sky.
+_LONG = 3600.0
 #: Beyond the stars a lens is followed by this (deg).
 _BEYOND = 8.0
 _EARTH_RADIUS = 6371.0
@@ -131,6 +136,7 @@ def calibrate(
         )
     if start is None:
         _check_tilt(fit, warn)
+    _check_still(fit, warn)
     photometry = _photometry(used, fit, catalogue, site, warn)
     described = _described(fit, used, photometry, made_from)
     return Result(described, replace(fit, calibration=described), photometry, catalogue, n_sources)
@@ -165,6 +171,10 @@ def _from_start(start: VectorCalibration, views: Sequence[View], site: Site, sha
     if start.shape is None:
         start = replaced(start, shape=shape)
     fit, other_hand = fit_from(start, views, shape)
+    if isinstance(start, Platepar) and max(view.time for view in views) - views[0].time > _LONG:
+        # Without precession the sky turns about a pole that is off by some arcminutes.
+        turned = fit_from(replaced(start, pointing="precessed"), views, shape)[0]
+        fit = min(fit, turned, key=lambda one: one.rms if len(one.matches) >= FEWEST else np.inf)
     if other_hand and not _is_believed(fit):
         _refuse_mirrored(bool(getattr(start, "mirrored", False)))
     _believe(fit, views, "the rough model cannot be shifted, turned or stretched onto the stars")
@@ -251,6 +261,26 @@ def _check_tilt(fit: Fit, warn: Warn) -> None:
             f"the optical axis is {tilt:.1f} degrees from the zenith, towards azimuth {towards:.0f}: unless "
             f"the camera is tilted so, --site or the clock is wrong (a clock that is off by {4 * tilt:.0f} "
             f"minutes, or a site by {111 * tilt:.0f} km, looks the same)"
+        )
+
+
+def _check_still(fit: Fit, warn: Warn) -> None:
+    """Tell if the stars of some exposure lie beside their places all together."""
+    matches = fit.matches
+    counts = np.bincount(matches.view, minlength=len(fit.views))
+    moved = np.array(
+        [
+            np.hypot(
+                np.median((matches.x - matches.expected_x)[here]),
+                np.median((matches.y - matches.expected_y)[here]),
+            )
+            for here in (matches.view == k for k in np.flatnonzero(counts >= FEWEST))
+        ]
+    )
+    if moved.max(initial=0.0) > _STILL:
+        warn(
+            f"the camera moved between the exposures: the stars of one lie {moved.max():.1f} px beside the "
+            "places that fit best to all; calibrate shorter spans of time"
         )
 
 
