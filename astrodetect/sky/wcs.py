@@ -26,6 +26,8 @@ _CARDS = re.compile(
     r"WCSAXES|(CTYPE|CUNIT|CRPIX|CRVAL|CDELT|CROTA|CNAME)\d|(CD|PC)\d_\d|P[VS]\d_\d+|LONPOLE|LATPOLE"
     r"|RADE(C)?SYS|EQUINOX|(A|B|AP|BP)_(ORDER|DMAX|\d_\d)|NAXIS[12]?"
 )
+#: Axes of right ascension and declination, or of galactic, ecliptic and other longitudes and latitudes.
+_ON_THE_SKY = re.compile(r"RA--|DEC-|.LON-|.LAT-")
 #: A header with a table of distortions cannot be understood without the table.
 _TABLES = re.compile(r"(CPDIS|CQDIS|D2IMDIS|DP|D2IM)\d")
 #: Cards that hold the scatter of a solution in degrees (the FITS standard; SCAMP).
@@ -189,7 +191,8 @@ def wcs_from(
     ValueError
         It holds one that cannot be used: why.
     """
-    if not isinstance(values.get("CTYPE1"), str) or is_nominal(values):
+    axes = [str(values.get(name, "")) for name in ("CTYPE1", "CTYPE2", "CTYPE3")]
+    if not any(_ON_THE_SKY.match(axis) for axis in axes) or is_nominal(values):
         return None
     if any(_TABLES.fullmatch(name) for name in values):
         raise ValueError("its distortion is a table in other extensions; SIP and TPV can be read")
