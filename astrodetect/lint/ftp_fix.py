@@ -38,7 +38,9 @@ def corrected(lines: Sequence[str], text: FtpText, notes: Notes) -> str:
         made.append(kept)
     if any(finding.rule == "header-lines" and finding.fixable for finding in notes.findings):
         made = _with_header(made, text)
-    return "\n".join(_in_order(made, lines, notes.order))
+    for order in notes.orders:
+        made = _in_order(made, len(made) - len(lines), order)
+    return "\n".join(made)
 
 
 def _with_cells(line: str, names: Sequence[str], values: dict[str, str]) -> str:
@@ -50,14 +52,10 @@ def _with_cells(line: str, names: Sequence[str], values: dict[str, str]) -> str:
     return " ".join(cells)
 
 
-def _in_order(made: list[str], lines: Sequence[str], order: Sequence[int]) -> list[str]:
-    """Sort the lines of rows; with another header their places are found by what stands there."""
-    if not order:
-        return made
-    shift = len(made) - len(lines)
-    places = sorted(order)
+def _in_order(made: list[str], shift: int, order: Sequence[int]) -> list[str]:
+    """Sort the rows of a meteor; another header has moved them by `shift` lines."""
     sorted_rows = [made[number - 1 + shift] for number in order]
-    for place, row in zip(places, sorted_rows, strict=True):
+    for place, row in zip(sorted(order), sorted_rows, strict=True):
         made[place - 1 + shift] = row
     return made
 

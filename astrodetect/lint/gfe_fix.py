@@ -17,6 +17,8 @@ _KNOWN = {
     "datetime": ("", "string"), "saturated_pixels": ("", "bool"), "x_image": ("pix", "float64"),
     "y_image": ("pix", "float64"), **dict.fromkeys(("ra", "dec", "azimuth", "altitude"), ("deg", "float64")),
 }  # fmt: skip
+#: What YAML takes for something else than text.
+_WORDS = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
 _TYPE = re.compile(r"(float|int|uint)\d+|string|bool")
 
 
@@ -29,14 +31,14 @@ def corrected(text: GfeText, notes: Notes) -> str:
     lines += [f"- {{{_declaration(name, text, notes)}}}" for name in text.columns]
     lines += ["delimiter: ','", "meta: !!omap"]
     meta = {**{key: item.text for key, item in text.meta.items()}, **notes.meta}
-    lines += [f"- {{{key}: {_scalar(value)}}}" for key, value in meta.items()]
+    lines += [f"- {{{_name(key)}: {_scalar(value)}}}" for key, value in meta.items()]
     lines.append("schema: astropy-2.0")
     out = io.StringIO()
     out.writelines(f"# {line}\n" for line in lines)
     table = csv.writer(out, lineterminator="\n")
     table.writerow(text.columns)
     rows = {row.line: row for row in text.rows}
-    for line in _in_order(list(rows), notes.order):
+    for line in _in_order(list(rows), [line for order in notes.orders for line in order]):
         cells = rows[line].cells
         table.writerow([notes.cells.get((line, name), cells[name]) for name in text.columns])
     return out.getvalue()
@@ -60,7 +62,7 @@ def _declaration(name: str, text: GfeText, notes: Notes) -> str:
             name in _KNOWN and _KNOWN[name][1] == "float64" and not declared.datatype.startswith(("f", "i"))
         )
         kind = kind if usual or not _TYPE.fullmatch(declared.datatype) else declared.datatype
-    return f"name: {name}, " + (f"unit: {unit}, " if unit else "") + f"datatype: {kind}"
+    return f"name: {_name(name)}, " + (f"unit: {_name(unit)}, " if unit else "") + f"datatype: {kind}"
 
 
 def _guessed(name: str, text: GfeText) -> str:
@@ -72,8 +74,15 @@ def _guessed(name: str, text: GfeText) -> str:
     return "string"
 
 
-def _scalar(value: str) -> str:
-    if _NUMBER.fullmatch(value):
-        return value
-    quoted: str = yaml.safe_dump(value, default_style="'", allow_unicode=True, width=1 << 30)
+def _name(text: str) -> str:
+    """Give a key, a name or a unit as YAML: quoted where it would mean something else."""
+    return text if re.fullmatch(r"[A-Za-z]\w*", text) and text.lower() not in _WORDS else _quoted(text)
+
+
+def _quoted(text: str) -> str:
+    quoted: str = yaml.safe_dump(text, default_style="'", allow_unicode=True, width=1 << 30)
     return quoted.strip()
+
+
+def _scalar(value: str) -> str:
+    return value if _NUMBER.fullmatch(value) else _quoted(value)

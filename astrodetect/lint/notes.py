@@ -31,8 +31,8 @@ class Notes:
         New units of columns.
     rebuild : bool
         The file is to be written anew even if no value changes.
-    order : list of int
-        Lines of the rows in their right order, where that is another one.
+    orders : list of list of int
+        Lines of the rows of a meteor in their right order, where that is another one.
     """
 
     path: Path
@@ -42,7 +42,7 @@ class Notes:
     meta: dict[str, str] = field(default_factory=dict)
     units: dict[str, str] = field(default_factory=dict)
     rebuild: bool = False
-    order: list[int] = field(default_factory=list)
+    orders: list[list[int]] = field(default_factory=list)
 
     def add(self, rule: str, line: int, what: str, remedy: str = "", *, fixable: bool = False) -> None:
         """Write down a finding; without `remedy` that of the rule."""

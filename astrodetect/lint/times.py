@@ -51,7 +51,7 @@ def _check_order(rows: Floats, times: Floats, notes: Notes) -> None:
     same = np.flatnonzero(np.diff(times) == 0) + 1
     distinct = len(np.unique(times)) == len(times)
     if len(back) and distinct:
-        notes.order = rows[np.argsort(times, kind="stable")].tolist()
+        notes.orders.append(rows[np.argsort(times, kind="stable")].tolist())
     what = [f"the time is {times[i - 1] - times[i]:g} s before that of the row above" for i in back]
     notes.add_rows("time-order", rows[back].tolist(), what, fixable=distinct)
     notes.add_rows("time-order", rows[same].tolist(), ["the same time as in the row above"] * len(same))

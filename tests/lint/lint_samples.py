@@ -112,7 +112,7 @@ def ftp(tracks=TRACKS, *, rate=25.0, wide=False):
     for number, columns in enumerate(tracks, 1):
         time = columns["time"]
         # The counter starts with the camera; the file begins some frames before the meteor.
-        start = round((float(time[0]) - 2.0) * 1000) / 1000
+        start = round((float(time.min()) - 2.0) * 1000) / 1000
         counter = round((start - START + 100) * 25.0)
         head += ["-" * 55, ff_name(start, counter), "Recalibrated with RMS on: 2023-04-22 04:25:35 UTC"]
         head.append(f"UK0006 {number:04d} {len(time):04d} {rate:07.2f} 000.0 000.0  00.0 008.3 0229.2 -164.5")

@@ -64,6 +64,8 @@ FAULTS = {
     "negative column": (lambda: ftp(changed(x_image=lambda x: x - 2000)), {"outside-image"}, False),
     "zeros": (lambda: ftp((*TRACKS, {n: v * (n in ("time", "mag_data")) for n, v in TRACKS[0].items()})),
               {"uncalibrated", "zero-pixels"}, False),
+    "rows turned round": (lambda: ftp([{n: v[::-1] for n, v in track.items()} for track in TRACKS]),
+                          {"time-order"}, True),
     "twice": (lambda: ftp((*TRACKS, TRACKS[2])), {"duplicate"}, False),
     "frame rate": (lambda: ftp(rate=30.0), {"frame-rate"}, False),
 }  # fmt: skip
