@@ -19,7 +19,7 @@ _PATH = click.Path(path_type=Path)
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
-class _Numbers(click.ParamType[tuple[float, ...]]):
+class _Numbers(click.ParamType):  # type: ignore[type-arg]  # not subscriptable in click 8.1
     """Numbers with commas between them."""
 
     name = "numbers"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _TABLES = ("ecsv", "csv", "votable", "parquet")
 
 
-class _FormatName(click.ParamType[str]):
+class _FormatName(click.ParamType):  # type: ignore[type-arg]  # not subscriptable in click 8.1
     """Name of a format. What there is is looked up when it is needed."""
 
     name = "format"
@@ -32,7 +32,7 @@ class _FormatName(click.ParamType[str]):
         return str(value)
 
 
-class _SiteType(click.ParamType["Site"]):
+class _SiteType(click.ParamType):  # type: ignore[type-arg]  # as above
     """LAT,LON,ELEVATION."""
 
     name = "site"
