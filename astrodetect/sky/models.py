@@ -129,7 +129,11 @@ class VectorCalibration(Calibration):
         from pydantic import TypeAdapter, ValidationError
 
         known = {field.name for field in fields(cls)}  # type: ignore[arg-type]
-        own = {name: value for name, value in values.items() if name in known and value is not None}
+        own = {
+            name: [math.nan if item is None else item for item in value] if isinstance(value, list) else value
+            for name, value in values.items()
+            if name in known and value is not None
+        }
         try:
             return TypeAdapter(cls).validate_python(own)
         except ValidationError as error:
@@ -157,6 +161,8 @@ def _spread(points: Floats, steps: Floats, pixel: Floats) -> Floats:
 def _without_nan(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
+    if isinstance(value, (list, tuple)):  # a site of unknown height
+        return [_without_nan(item) for item in value]
     if isinstance(value, dict):
         return {key: _without_nan(item) for key, item in value.items() if _without_nan(item) is not None}
     return value

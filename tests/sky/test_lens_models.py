@@ -100,6 +100,14 @@ def test_it_goes_through_json_and_pickle(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["calibration.json"]
 
 
+def test_a_site_of_unknown_height_goes_through_json_too(tmp_path):
+    write_json(lens(site=Site(44.9, 7.8, float("nan"))), tmp_path / "calibration.json")
+    again = load_calibration(tmp_path / "calibration.json")
+    assert again.site[:2] == (44.9, 7.8)
+    assert np.isnan(again.site.elevation)
+    assert np.isfinite(again.pixel_to_sky(600, 420, 1.6e9).ra).all()
+
+
 def test_one_written_by_hand_is_read(tmp_path):
     path = tmp_path / "mine.json"
     path.write_text('{"projection": "equidistant", "coefficients": [240], "x_centre": 1, "y_centre": 2}')

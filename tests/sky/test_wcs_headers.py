@@ -153,7 +153,7 @@ def test_a_header_beside_the_recording_comes_before_its_own(tmp_path):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"CTYPE2": "LINEAR"}, "no celestial coordinate system"),
+        ({"CTYPE2": "LINEAR"}, "no world coordinate system"),
         ({"CD1_1": 0.0, "CD1_2": 0.0}, "no world coordinate system"),
         ({"CPDIS1": "LOOKUP"}, "its distortion is a table"),
     ],
