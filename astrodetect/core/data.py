@@ -285,7 +285,13 @@ def has_changed(recording: Recording) -> bool:
 
 
 def same_files(fingerprint: str, other: str) -> bool:
-    """Say whether two fingerprints are of the same files, whatever else their results depend on."""
+    """Say whether two fingerprints are of the same files, whatever else their results depend on.
+
+    Examples
+    --------
+    >>> same_files("0f-32e8bf34a7d8f83c", "0f"), same_files("0f", "0e")
+    (True, False)
+    """
     return fingerprint.partition("-")[0] == other.partition("-")[0]
 
 

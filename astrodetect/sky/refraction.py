@@ -58,7 +58,7 @@ def apparent_altitude(altitude: ArrayLike, factor: float = 1.0) -> Floats:
     Examples
     --------
     >>> round(float(apparent_altitude(45.0)) - 45.0, 4)
-    0.0168
+    0.0169
     """
     true = np.asarray(altitude, dtype=np.float64)
     held = np.maximum(true, _LOWEST)
@@ -123,7 +123,7 @@ def true_altitude(altitude: ArrayLike, factor: float = 1.0) -> Floats:
     Examples
     --------
     >>> round(45.0 - float(true_altitude(45.0)), 4)
-    0.0164
+    0.0166
     """
     apparent = np.asarray(altitude, dtype=np.float64)
     held = np.maximum(apparent, _LOWEST)
