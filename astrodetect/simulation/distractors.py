@@ -15,6 +15,11 @@ from astrodetect.simulation.settings import Settings
 from astrodetect.simulation.sky import Glow, grid, texture
 from astrodetect.simulation.sources import CosmicRay, Light, MovingSource, Path
 
+#: Motion (px per frame at 30 frames/s) of satellites and aircraft. In the cameras that are simulated,
+#: meteors of 2 to 40 degrees per second move 1 to 30 px per frame. Nothing in an orbit is faster than
+#: 1.2 degrees per second (overhead, at 400 km); an aircraft at 10 km seldom more than 1.5, when landing 2.
+_SATELLITE, _AIRCRAFT = (0.1, 0.9), (0.2, 1.5)
+
 Generator = np.random.Generator
 Maker = Callable[[Generator, Settings, float], list[SceneObject]]
 
@@ -43,7 +48,7 @@ def _pulses(period: float, phase: float, width: float, size: float) -> Light:
 
 def aircraft(rng: Generator, settings: Settings, start: float) -> list[SceneObject]:  # noqa: ARG001
     """Make an aircraft: a steady lamp, a strobe and a beacon, on for the whole recording."""
-    speed = log_uniform(rng, (0.5, 4.0)) * 30.0 / settings.frame_rate
+    speed = log_uniform(rng, _AIRCRAFT) * 30.0 / settings.frame_rate
     path, _ = _crossing(rng, settings, speed)
     rate = settings.frame_rate
     size = log_uniform(rng, (2.0, 8.0))
@@ -58,7 +63,7 @@ def aircraft(rng: Generator, settings: Settings, start: float) -> list[SceneObje
 
 def satellite(rng: Generator, settings: Settings, start: float) -> list[SceneObject]:  # noqa: ARG001
     """Make a satellite: steady or slowly varying, sometimes fading into the Earth's shadow."""
-    speed = log_uniform(rng, (0.1, 2.0)) * 30.0 / settings.frame_rate
+    speed = log_uniform(rng, _SATELLITE) * 30.0 / settings.frame_rate
     path, _ = _crossing(rng, settings, speed)
     depth, period = rng.uniform(0.0, 0.4), rng.uniform(2.0, 8.0) * settings.frame_rate
     phase = rng.uniform(0, 2 * math.pi)
@@ -74,7 +79,7 @@ def satellite(rng: Generator, settings: Settings, start: float) -> list[SceneObj
 
 def tumbler(rng: Generator, settings: Settings, start: float) -> list[SceneObject]:  # noqa: ARG001
     """Make a tumbling satellite: glints of a few frames, or one slow flare, on a slow path."""
-    speed = log_uniform(rng, (0.1, 1.5)) * 30.0 / settings.frame_rate
+    speed = log_uniform(rng, _SATELLITE) * 30.0 / settings.frame_rate
     path, _ = _crossing(rng, settings, speed)
     rate = settings.frame_rate
     once = rng.random() < 0.4
