@@ -18,6 +18,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -27,13 +28,15 @@ import numpy as np
 from astrodetect.core.data import Recording, Stream, Window
 from astrodetect.core.detections import Detections
 from astrodetect.core.tables import WindowSettings
-from astrodetect.methods import link
-from astrodetect.methods.candidates import Search, find_candidates
-from astrodetect.methods.features import NAMES, feature_vector
+from astrodetect.methods.candidates import Search
+from astrodetect.methods.features import NAMES, View, feature_vector
 from astrodetect.methods.labels import numbers_of, to_detections
+from astrodetect.methods.link import joined_vector, merge
 from astrodetect.methods.look import look_at
+from astrodetect.methods.pieces import Rules, groups, pieces_of
 from astrodetect.methods.probability import ClassModel, calibrated, fit_model
 from astrodetect.methods.reduction import reduce_window
+from astrodetect.methods.search import find_candidates
 from astrodetect.plugins.scorers.peak_snr import PeakSnr
 from astrodetect.plugins.selectors.top_k import TopK
 from astrodetect.simulation.distractors import DISTRACTORS
@@ -172,30 +175,31 @@ def label_of(track: Any, scene: Any, moving: bool) -> tuple[str, float]:
 
 def rows_of(windows: list[Window], scene: Any, number: int) -> list[Row]:
     """Run the search on windows and give their candidates, single and joined."""
-    scorer, selector, nothing = PeakSnr(), TopK(k=24), uniform_model()
+    scorer, selector, nothing = PeakSnr(), TopK(k=32), uniform_model()
     found: list[Detections] = []
     rows: list[Row] = []
     rate, shape = windows[0].stream.frame_rate, windows[0].shape
-    diagonal = float(np.hypot(*shape))
     for window in windows:
         chosen = selector.select(scorer.score(window))
         corners = np.floor(chosen.centres_yx - (PATCH[0] - 1) / 2 + 0.5).astype(np.int64)
-        candidates = find_candidates(window, look_at(window), corners, PATCH, list(chosen.scores), Search())
+        view = View(rate, shape, window.n_frames - 1)
+        candidates = find_candidates(
+            window, corners, PATCH, list(chosen.scores), Search(), partial(look_at, window)
+        )
         detections = to_detections(candidates, window, nothing)
         found.append(detections)
         for index, candidate in enumerate(candidates):
             track = detections.track(index)
             label, snr = label_of(track, scene, len(track["frame"]) > 1)
-            numbers = numbers_of(candidate.points, 0, window.n_frames - 1)
-            vector = feature_vector(candidate.shape, numbers, candidate.peak_snr, rate, diagonal)
+            numbers = numbers_of(candidate.points, view)
+            vector = feature_vector(candidate.shape, numbers, candidate.peak_snr, view)
             rows.append(Row(vector, label, number, snr))
     whole = Detections.concatenate(found)
     if len(whole):
-        pieces = link.pieces_of(whole)
-        for members in link.groups(pieces, link.Rules(), rate):
-            row, track = link.merge(whole, members, None)
+        for members in groups(pieces_of(whole), Rules(), rate):
+            row, track = merge(whole, members, None)
             label, snr = label_of(track, scene, len(track["frame"]) > 1)
-            vector = link.joined_vector(row, track, rate, diagonal, windows[0].stream.n_frames - 1)
+            vector = joined_vector(row, track, View(rate, shape, windows[0].stream.n_frames - 1))
             rows.append(Row(vector, label, number, snr))
     return rows
 
@@ -245,11 +249,11 @@ def check(model: ClassModel, rows: list[Row]) -> dict[str, Any]:
 def main() -> int:
     """Make recordings, fit, check, write."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--recordings", type=int, default=180)
+    parser.add_argument("--recordings", type=int, default=300)
     parser.add_argument("--first", type=int, default=0, help="number of the first recording")
     parser.add_argument("--seed", type=int, default=20240812)
     parser.add_argument("--jobs", type=int, default=2, help="processes that simulate and search")
-    parser.add_argument("--hidden", type=int, default=8)
+    parser.add_argument("--hidden", type=int, default=16)
     parser.add_argument("--penalty", type=float, default=1e-3)
     parser.add_argument("--rows", type=Path, help="keep the candidates here (.npz), or take them from there")
     parser.add_argument("--out", type=Path, default=Path("streak-v1.json"))
@@ -273,7 +277,7 @@ def fit_and_check(rows: list[Row], hidden: int, penalty: float, seed: int, out: 
     # Rare classes count more, but not as much as if all were equally frequent; a meteor that is lost
     # is worse than a false one.
     weight = {name: (len(train) / count) ** 0.5 for name, count in counts.items()}
-    weight["meteor"] *= 4
+    weight["meteor"] *= 2
     weights = np.array([weight[name] for name in labels])
     model = fit_model(features, labels, weights, hidden=hidden, penalty=penalty, seed=seed)
     # Half of the rest sets the scale of the probabilities, the other half checks them.
@@ -297,15 +301,11 @@ VARIED = {
 }  # fmt: skip
 
 
-#: Logarithm of the signal-to-noise from which real cameras bloom.
-BRIGHT = 1.6
-
-
 def varied(features: Any, labels: Any, seed: int, copies: int = 1) -> tuple[Any, Any]:
     """Give candidates as other cameras might see them.
 
-    The simulation knows one lens: bright objects do not bloom in it, and every camera is in focus. So that
-    the model does not hold on to that, what depends on the camera is varied, and trails are widened.
+    The simulation knows one lens, and every camera is in focus. So that the model does not hold on to that,
+    what depends on the camera is varied, and trails are widened.
     """
     rng = np.random.default_rng([seed, 7])
     parts = [features]
@@ -317,10 +317,6 @@ def varied(features: Any, labels: Any, seed: int, copies: int = 1) -> tuple[Any,
         wider = np.abs(rng.normal(0, 0.22, len(part)))
         part[:, index["width"]] += wider
         part[:, index["elongation"]] = np.maximum(part[:, index["elongation"]] - wider, 0.05)
-        # What saturates and blooms wanders about its path.
-        bright = part[:, index["snr"]] > BRIGHT
-        for name, spread in (("jitter", 0.5), ("bend", 0.15)):
-            part[bright, index[name]] += np.abs(rng.normal(0, spread, int(bright.sum())))
         parts.append(part)
     return np.concatenate(parts), np.tile(labels, copies + 1)
 

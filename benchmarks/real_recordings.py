@@ -29,14 +29,19 @@ from astrodetect import Pipeline
 from astrodetect.core.geometry import boxes_overlap
 from astrodetect.pipelines import text as pipeline_text
 
-#: Thresholds of the pipeline: table, setting, default.
+#: Thresholds of the pipeline: table and setting.
 THRESHOLDS = (
-    ("score", "twinkle", 0.25), ("score", "bright", 1.5), ("score", "least", 4.0), ("select", "k", 24),
-    ("extract", "size", 64), ("classify", "evidence", 15.0), ("classify", "edge_snr", 1.8),
-    ("classify", "edge_fraction", 0.1), ("classify", "significant", 4.0), ("classify", "twinkle", 0.25),
-    ("link", "distance", 3.0), ("link", "gap", 0.4), ("accept", "threshold", 0.5),
-    ("window", "seconds", 2.1), ("window", "overlap", 0.5),
+    ("score", "twinkle"), ("score", "bright"), ("score", "least"), ("score", "least_chain"), ("select", "k"),
+    ("extract", "size"), ("classify", "evidence"), ("classify", "edge_snr"), ("classify", "edge_fraction"),
+    ("classify", "significant"), ("classify", "twinkle"), ("link", "distance"), ("link", "gap"),
+    ("accept", "threshold"), ("window", "seconds"), ("window", "overlap"),
 )  # fmt: skip
+
+
+def resolved() -> dict[str, Any]:
+    """Give the built-in pipeline with every setting, the stages of one table each."""
+    tables = tomllib.loads(Pipeline.from_toml("meteor").plan.to_toml())
+    return {**tables, **{stage["use"]: stage for stage in tables["postprocess"]}}
 
 
 def changed(table: str, setting: str, value: float) -> Pipeline:
@@ -51,11 +56,11 @@ def changed(table: str, setting: str, value: float) -> Pipeline:
 
 def variants() -> Iterator[tuple[str, Pipeline]]:
     """Give pipelines with each threshold a fifth lower and higher."""
-    for table, setting, default in THRESHOLDS:
+    defaults = resolved()
+    for table, setting in THRESHOLDS:
+        default = defaults[table][setting]
         for factor in (0.8, 1.2):
-            value: float = default * factor
-            if isinstance(default, int):
-                value = round(value)
+            value = round(default * factor) if isinstance(default, int) else default * factor
             yield f"{table}.{setting} = {value:g}", changed(table, setting, value)
 
 

@@ -1,32 +1,27 @@
-"""From patches to candidates: what moved there, how it was measured, and what it is."""
+"""Candidates: what was found in patches, how it was measured, and what it looks like."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from astrodetect.core.data import Window
-from astrodetect.core.geometry import clip_box
-from astrodetect.methods.features import Shape, beside, blob
-from astrodetect.methods.look import Look
-from astrodetect.methods.measure import Point, measure_track, refined_line, trail_width
-from astrodetect.methods.spots import Spots, contrast, find_path, measure_spots
-from astrodetect.methods.streaks import Line, find_lines, follow
+from astrodetect.methods.activity import LEAST_FRAMES, activity_of, surroundings
+from astrodetect.methods.apertures import Point
+from astrodetect.methods.features import Shape, blob
+from astrodetect.methods.measure import measure_track, refined_line
+from astrodetect.methods.streaks import Line
 
-#: Objects that are looked for in one patch.
-_PER_PATCH = 2
-#: Windows of fewer frames are looked at in their maximum alone.
-_LEAST_FRAMES = 4
-#: Evidence that a path in the frames needs more than one in the maximum: there are more to choose from.
-_TRIALS = 10.0
 #: Usual light of a place, as a fraction of that when something passes, from which on nothing passes.
 _ALL_THE_WHILE = 0.7
 #: Pixels that an object must have moved between its first and last frame.
 _LEAST_WAY = 2.0
+#: How often a path is fitted again to what was measured: that of a fast one is known late.
+_REFINED = 4
 #: FWHM (px) that is assumed of what has no path.
 _WIDTH = 3.0
 
@@ -72,7 +67,7 @@ class Search:
     edge_snr : float
         Signal-to-noise of the first and last frame of a track.
     edge_fraction : float
-        The same as a fraction of the track's highest.
+        Flux of them as a fraction of the track's highest.
     significant : float
         Standard deviations of a pixel of what does not move.
     """
@@ -83,168 +78,70 @@ class Search:
     significant: float = 4.0
 
 
-def find_candidates(
-    window: Window,
-    look: Look,
-    corners_yx: NDArray[np.int64],
-    size: tuple[int, int],
-    scores: Sequence[float],
-    search: Search,
-) -> list[Candidate]:
-    """Find what is in the patches of a window, best score first.
+@dataclass(frozen=True)
+class Patch:
+    """The pixels of a patch: what stands out in them, and when.
 
-    The pixels of each object that is found are taken out before the search goes on, so that one
-    object in several patches is found once, and two in one patch are found both.
+    Attributes
+    ----------
+    rows, columns : slice
+        Where it is in the frame.
+    z : (h, w) float32 array
+        Standard deviations above the noise.
+    when : (h, w) integer array
+        Frame of the maximum.
+    image : (h, w) array
+        Maximum minus background (ADU).
+    score : float
+        What it was chosen for.
+    """
+
+    rows: slice
+    columns: slice
+    z: NDArray[np.float32]
+    when: NDArray[Any]
+    image: NDArray[Any]
+    score: float
+
+
+def followed(
+    window: Window, patch: Patch, line: Line, width: float, clear: float, search: Search
+) -> Candidate | None:
+    """Measure what moves along a path; None where nothing does.
 
     Parameters
     ----------
     window : Window
-        With planes ``max``, ``background``, ``image``, ``argmax``.
-    look : Look
-        The same, as significance.
-    corners_yx : (K, 2) int array
-        First pixels of the patches; may lie outside.
-    size : (int, int)
-        Height and width of the patches.
-    scores : sequence of float
-        Of the patches.
+    patch : Patch
+        Where it was found.
+    line : Line
+        The path.
+    width : float
+        FWHM across it (px).
+    clear : float
+        How clear it is beside what surrounds it, see `Shape`.
     search : Search
         What decides.
 
     Returns
     -------
-    list of Candidate
+    Candidate or None
     """
-    z = look.z.copy()
-    found: list[Candidate] = []
-    in_frames = window.frames is not None and window.n_frames >= _LEAST_FRAMES
-    for (top, left), score in zip(corners_yx.tolist(), scores, strict=True):
-        rows, columns = clip_box(top, size[0], z.shape[0])[0], clip_box(left, size[1], z.shape[1])[0]
-        if rows.stop <= rows.start or columns.stop <= columns.start:
-            continue
-        piece = Piece(window, look, z, rows, columns, float(score), search)
-        spots = _unexplained(piece, found) if in_frames else None
-        moving: list[Candidate] = []
-        while len(moving) < _PER_PATCH:
-            candidate = None if spots is None else _tracked(piece, spots)
-            candidate = candidate or _moving(piece)
-            if candidate is None:
-                break
-            moving.append(candidate)
-        found.extend(moving)
-        if not moving:
-            still = _standing(piece)
-            if still is not None and not _explained(still, found):
-                found.append(still)
-    return found
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A patch and what is known of it; `z` loses the pixels of what was found."""
-
-    window: Window
-    look: Look
-    z: NDArray[np.float32]
-    rows: slice
-    columns: slice
-    score: float
-    search: Search
-
-
-def _unexplained(piece: Piece, found: Sequence[Candidate]) -> Spots:
-    """Give the spots of a patch that belong to nothing found before."""
-    spots = measure_spots(piece.window, piece.rows, piece.columns)
-    for candidate in found:
-        _forget(spots, candidate)
-    return spots
-
-
-def _forget(spots: Spots, candidate: Candidate) -> None:
-    if candidate.line is not None:
-        points = candidate.points
-        radius = 1.5 * candidate.shape.width + 2 + 0.6 * candidate.line.speed
-        spots.take_out(
-            [p.frame for p in points], [p.x for p in points], [p.y for p in points], min(radius, 30.0)
-        )
-
-
-def _explained(still: Candidate, found: Sequence[Candidate]) -> bool:
-    """Tell whether what stands lies on the track of what moves: a star that it passed, a part of it."""
-    x, y = still.points[0].x, still.points[0].y
-    return any(
-        np.hypot(point.x - x, point.y - y) < candidate.shape.width + 4 + 0.5 * candidate.line.speed
-        for candidate in found
-        if candidate.line is not None
-        for point in candidate.points
-    )
-
-
-def _tracked(piece: Piece, spots: Spots) -> Candidate | None:
-    """Find what moves in the single frames."""
-    line = find_path(spots, piece.search.evidence + _TRIALS)
-    if line is None:
+    line, points = _measured(window, line, width, search)
+    if len(points) < 2 or _way(points) < _LEAST_WAY or _stands(window, points):
         return None
-    candidate = _candidate(piece, line, contrast(spots, line))
-    if candidate is None:
-        y, x, _ = line.at_frame(frames := np.arange(piece.window.n_frames))
-        spots.take_out(frames.tolist(), x.tolist(), y.tolist(), 4.0)
-    else:
-        _forget(spots, candidate)
-    return candidate
+    area, common = blob(patch.z, patch.when, search.significant)
+    shape = Shape(line.evidence, clear, width, area, common, *_around(window, points))
+    box = _track_box(points, width, window.shape)
+    return Candidate(tuple(points), shape, box, patch.score, line)
 
 
-def _moving(piece: Piece) -> Candidate | None:
-    """Find what moved in the maximum image."""
-    window, look, z, rows, columns = piece.window, piece.look, piece.z, piece.rows, piece.columns
-    lines = find_lines(
-        z[rows, columns], look.argmax[rows, columns], (rows.start, columns.start), window.n_frames
-    )
-    if not lines:
-        return None
-    followed = [follow(line, z, look.argmax, window.n_frames, window.mask) for line in lines]
-    line = max(followed, key=lambda item: item.evidence)
-    # Correlated pixels are fewer witnesses than they seem.
-    line = replace(line, evidence=line.evidence / look.correlation)
-    # Where there are frames they have been searched, and did not show it: then more is asked.
-    least = piece.search.evidence + (_TRIALS if window.frames is not None else 0)
-    if line.evidence < least or line.length < 2:
-        return None
-    return _candidate(piece, line, beside(line, z, look.argmax, trail_width(line, look.image)))
-
-
-def _candidate(piece: Piece, line: Line, clear: float) -> Candidate | None:
-    """Measure what was found, and take its pixels out."""
-    look, search = piece.look, piece.search
-    width = trail_width(line, look.image)
-    part = piece.rows, piece.columns
-    area, common = blob(piece.z[part], look.argmax[part], search.significant)
-    line, points = _measured(piece.window, line, width, search)
-    _take_out(piece.z, look.argmax, line, width)
-    if len(points) < 2 or _way(points) < _LEAST_WAY:
-        return None
-    if _stands(piece.window, points):
-        return None
-    shape = Shape(line.evidence, clear, width, area, common)
-    box = _track_box(points, width, piece.window.shape)
-    return Candidate(tuple(points), shape, box, piece.score, line)
-
-
-def _take_out(z: NDArray[np.float32], argmax: NDArray[Any], line: Line, width: float) -> None:
-    """Set the pixels of an object to nothing, so that it is not found again."""
-    s = np.linspace(line.first, line.last, 9)
-    y, x = line.position(s)
-    margin = 2.0 * width + 4
-    rows = slice(max(int(y.min() - margin), 0), max(int(y.max() + margin) + 1, 0))
-    columns = slice(max(int(x.min() - margin), 0), max(int(x.max() + margin) + 1, 0))
-    part, when = z[rows, columns], argmax[rows, columns]
-    if part.size == 0:
-        return
-    yy, xx = np.mgrid[rows.start : rows.start + part.shape[0], columns.start : columns.start + part.shape[1]]
-    along, aside = line.coordinates(yy, xx)
-    mine = (along >= line.first - margin) & (along <= line.last + margin) & (np.abs(aside) <= 1.5 * width + 2)
-    mine &= np.abs(when - line.time(np.clip(along, line.first, line.last))) <= 2 * line.tolerance() + 2
-    part[mine] = 0
+def _around(window: Window, points: Sequence[Point]) -> tuple[float, float, float]:
+    """Give what the cells around a track say, where there are frames."""
+    if window.frames is None or window.n_frames < LEAST_FRAMES:
+        return 0.0, 0.0, 0.0
+    frame, y, x = (np.array([getattr(point, name) for point in points]) for name in ("frame", "y", "x"))
+    return surroundings(activity_of(window), frame, y, x)
 
 
 def _track_box(
@@ -271,10 +168,10 @@ def _measured(window: Window, line: Line, width: float, search: Search) -> tuple
     """Measure a path, and again where it is then known better: the ends of a fast one are far out."""
     edges = {"edge_snr": search.edge_snr, "edge_fraction": search.edge_fraction}
     points = measure_track(window, line, width, **edges)
-    for _ in range(2):
+    for _ in range(_REFINED):
         better = refined_line(line, points)
         again = measure_track(window, better, width, **edges)
-        if _signal(again) <= 1.02 * _signal(points):
+        if _signal(again) <= _signal(points):
             break
         line, points = better, again
     return line, points
@@ -312,13 +209,11 @@ def _brightness(frame: NDArray[Any], background: NDArray[Any], place: Point) -> 
     return float(np.median(part)) if part.size else 0.0
 
 
-def _standing(piece: Piece) -> Candidate | None:
+def standing(patch: Patch, window: Window, search: Search) -> Candidate | None:
     """Describe what stands in a patch: the bright pixels joined to its brightest."""
     from scipy.ndimage import label
 
-    window, look, z, rows, columns = piece.window, piece.look, piece.z, piece.rows, piece.columns
-    search, score = piece.search, piece.score
-    part, when = z[rows, columns], look.argmax[rows, columns]
+    part, when, rows, columns = patch.z, patch.when, patch.rows, patch.columns
     peak = np.unravel_index(int(np.argmax(part)), part.shape)
     if part[peak] < search.significant:
         return None
@@ -327,12 +222,12 @@ def _standing(piece: Piece) -> Candidate | None:
     area, common = blob(np.where(mine, part, 0), when, search.significant)
     ys, xs = np.nonzero(mine)
     box = (
-        columns.start + xs.min(),
-        rows.start + ys.min(),
-        columns.start + xs.max() + 1,
-        rows.start + ys.max() + 1,
+        float(columns.start + xs.min()),
+        float(rows.start + ys.min()),
+        float(columns.start + xs.max() + 1),
+        float(rows.start + ys.max() + 1),
     )
-    value = np.where(mine, look.image[rows, columns], 0).clip(0)
+    value = np.where(mine, patch.image, 0).clip(0)
     total = max(float(value.sum()), 1e-9)
     y = rows.start + float((value * np.arange(part.shape[0])[:, None]).sum() / total)
     x = columns.start + float((value * np.arange(part.shape[1])).sum() / total)
@@ -341,4 +236,4 @@ def _standing(piece: Piece) -> Candidate | None:
     background = float(window.planes["background"][rows, columns][peak])
     snr = float(np.sqrt(np.square(part[mine]).sum() / max(len(ys), 1)) * np.sqrt(min(len(ys), 12)))
     point = Point(frame, x, y, total, background, snr, snr, float(value.max()), 0)
-    return Candidate((point,), Shape(0.0, 0.0, _WIDTH, area, common), tuple(float(v) for v in box), score)  # type: ignore[arg-type]
+    return Candidate((point,), Shape(0.0, 0.0, _WIDTH, area, common), box, patch.score)

@@ -36,6 +36,11 @@ class Shape(NamedTuple):
         Significant pixels of the patch.
     common : float
         Share of them that had their maximum in the same two frames.
+    before, after : float
+        Evidence that something lit up next to its beginning just before, and next to its end just after;
+        0 where there are no frames.
+    clutter : float
+        Share of the cells around it that light up while it is there.
     """
 
     evidence: float
@@ -43,17 +48,39 @@ class Shape(NamedTuple):
     width: float
     area: float
     common: float
+    before: float = 0.0
+    after: float = 0.0
+    clutter: float = 0.0
+
+
+class View(NamedTuple):
+    """Where and when an object could have been seen.
+
+    Attributes
+    ----------
+    frame_rate : float
+        Frames per second; NaN counts as `USUAL_RATE`.
+    shape : (int, int)
+        Height and width of the frame (px).
+    last : int
+        Last frame; the first is 0.
+    """
+
+    frame_rate: float
+    shape: tuple[int, int]
+    last: int
 
 
 #: Names of the numbers, in the order of the model's coefficients.
 NAMES = (
     "evidence", "contrast", "length", "frames", "speed", "angular", "seconds", "snr", "elongation", "width",
     "bend", "jitter", "fill", "rise", "fall", "open", "steady", "rough", "area", "common", "moving",
+    "before", "after", "clutter", "edges",
 )  # fmt: skip
 
 
 def track_numbers(
-    frame: NDArray[Any], x: NDArray[Any], y: NDArray[Any], flux: NDArray[Any], first: int, last: int
+    frame: NDArray[Any], x: NDArray[Any], y: NDArray[Any], flux: NDArray[Any], view: View
 ) -> dict[str, float]:
     """Describe a track: straightness, light curve, and whether it begins and ends.
 
@@ -65,8 +92,8 @@ def track_numbers(
         Positions (px).
     flux : (n,) float array
         Brightness (ADU).
-    first, last : int
-        First and last frame in which it could have been seen.
+    view : View
+        Where and when it could have been seen.
 
     Returns
     -------
@@ -74,12 +101,13 @@ def track_numbers(
         ``length`` (px), ``span`` (frames), ``speed`` (px per frame), ``bend`` (departure from
         a straight line, relative to the noise and the length), ``jitter`` (departure from steady motion, in
         steps), ``fill`` (share of frames seen), ``rise`` and ``fall`` (brightness at the ends
-        relative to the highest), ``open`` (ends that are not seen: 0, 1, 2), ``steady`` (median over highest
+        relative to the highest), ``open`` (ends in the first or last frame: 0, 1, 2), ``edges`` (ends
+        at the edge of the frame), ``steady`` (median over highest
         brightness), ``rough`` (change from frame to frame over the highest).
     """
     n = len(frame)
     if n < 2:
-        nothing = dict.fromkeys(("length", "speed", "bend", "jitter", "open", "rough"), 0.0)
+        nothing = dict.fromkeys(("length", "speed", "bend", "jitter", "open", "edges", "rough"), 0.0)
         return {**nothing, "span": float(n), "fill": 1.0, "rise": 1.0, "fall": 1.0, "steady": 1.0}
     span = float(frame[-1] - frame[0] + 1)
     length = float(np.hypot(x[-1] - x[0], y[-1] - y[0]))
@@ -104,14 +132,21 @@ def track_numbers(
         "fill": n / span,
         "rise": float(np.mean(flux[:edge])) / highest,
         "fall": float(np.mean(flux[-edge:])) / highest,
-        "open": float(frame[0] <= first + 1) + float(frame[-1] >= last - 1),
+        "open": float(frame[0] <= 1) + float(frame[-1] >= view.last - 1),
+        "edges": _ends_at_edges(x, y, view.shape, 4.0 + 1.5 * speed),
         "steady": float(np.median(flux)) / highest,
         "rough": float(np.median(np.abs(np.diff(flux)))) / highest,
     }
 
 
+def _ends_at_edges(x: NDArray[Any], y: NDArray[Any], shape: tuple[int, int], margin: float) -> float:
+    """Count the ends of a track that lie so near to the edge that it may go on outside."""
+    near = [min(x[i], y[i], shape[1] - 1 - x[i], shape[0] - 1 - y[i]) < margin for i in (0, -1)]
+    return float(sum(near))
+
+
 def feature_vector(
-    shape: Shape, track: Mapping[str, float], peak_snr: float, frame_rate: float, frame_size: float
+    shape: Shape, track: Mapping[str, float], peak_snr: float, view: View
 ) -> NDArray[np.float64]:
     """Give the numbers that the model is a function of.
 
@@ -123,16 +158,17 @@ def feature_vector(
         From `track_numbers`.
     peak_snr : float
         Highest signal-to-noise in one frame, aperture of 2 FWHM diameter.
-    frame_rate : float
-        Frames per second; NaN counts as `USUAL_RATE`.
-    frame_size : float
-        Diagonal of the frame (px), of which a camera sees about 100 degrees.
+    view : View
+        Where and when it could have been seen; of the diagonal of the frame a camera sees about 100
+        degrees.
 
     Returns
     -------
     (len(NAMES),) float64 array
     """
-    rate = frame_rate if np.isfinite(frame_rate) and frame_rate > 0 else USUAL_RATE
+    known = np.isfinite(view.frame_rate) and view.frame_rate > 0
+    rate = view.frame_rate if known else USUAL_RATE
+    frame_size = float(np.hypot(*view.shape))
     moving = float(shape.evidence > 0 and track["span"] >= 2)
     values = {
         "evidence": np.log10(1 + max(shape.evidence, 0.0)),
@@ -151,11 +187,15 @@ def feature_vector(
         "rise": np.clip(track["rise"], 0, 1),
         "fall": np.clip(track["fall"], 0, 1),
         "open": track["open"],
+        "edges": track["edges"],
         "steady": np.clip(track["steady"], 0, 1),
         "rough": np.clip(track["rough"], 0, 1),
         "area": np.log10(1 + shape.area),
         "common": shape.common,
         "moving": moving,
+        "before": np.log10(1 + shape.before),
+        "after": np.log10(1 + shape.after),
+        "clutter": np.sqrt(shape.clutter),
     }
     return np.array([float(values[name]) for name in NAMES])
 

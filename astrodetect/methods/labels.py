@@ -9,9 +9,9 @@ import numpy as np
 
 from astrodetect.core.data import Window
 from astrodetect.core.detections import ROW, Detections
+from astrodetect.methods.apertures import Point
 from astrodetect.methods.candidates import Candidate
-from astrodetect.methods.features import feature_vector, track_numbers
-from astrodetect.methods.measure import Point
+from astrodetect.methods.features import View, feature_vector, track_numbers
 from astrodetect.methods.probability import ClassModel
 
 
@@ -35,13 +35,11 @@ def to_detections(candidates: Sequence[Candidate], window: Window, model: ClassM
         return Detections.empty()
     rows: list[dict[str, Any]] = []
     tracks: list[tuple[int, Point]] = []
-    diagonal = float(np.hypot(*window.shape))
+    view = View(window.stream.frame_rate, window.shape, window.n_frames - 1)
     for number, candidate in enumerate(candidates):
         points = candidate.points
-        track = numbers_of(points, 0, window.n_frames - 1)
-        vector = feature_vector(
-            candidate.shape, track, candidate.peak_snr, window.stream.frame_rate, diagonal
-        )
+        track = numbers_of(points, view)
+        vector = feature_vector(candidate.shape, track, candidate.peak_snr, view)
         label, probability = model.decide(vector)
         rows.append(_row(candidate, window, label, probability, track))
         tracks.extend((number, point) for point in points)
@@ -63,15 +61,14 @@ def to_detections(candidates: Sequence[Candidate], window: Window, model: ClassM
     )
 
 
-def numbers_of(points: Sequence[Point], first: int, last: int) -> dict[str, float]:
+def numbers_of(points: Sequence[Point], view: View) -> dict[str, float]:
     """Give `track_numbers` of points."""
     return track_numbers(
         np.array([p.frame for p in points]),
         np.array([p.x for p in points]),
         np.array([p.y for p in points]),
         np.array([p.flux for p in points]),
-        first,
-        last,
+        view,
     )
 
 

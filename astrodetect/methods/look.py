@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import weakref
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from astrodetect.core.data import Window
-from astrodetect.methods.flashes import without_flashes
 from astrodetect.methods.noise import ROUNDING, estimate_noise, flatten
+from astrodetect.methods.recent import Recent
 from astrodetect.methods.scores import smooth
-
-#: Of each thread: what `look_at` gave last, while that window's image lives.
-_memory = threading.local()
 
 
 @dataclass(frozen=True)
@@ -30,7 +25,7 @@ class Look:
     argmax : (H, W) integer array
         Frame of the maximum.
     image : (H, W) array
-        Maximum minus background (ADU), without the common light of flashes.
+        Maximum minus background (ADU).
     correlation : float
         Noise of the smoothed significance over that of independent pixels, at least 1: two or
         more in compressed video.
@@ -59,14 +54,12 @@ def look_at(window: Window, *, block: int = 32, twinkle: float = 0.25) -> Look:
     Look
         Not to be written to.
     """
-    plane = window.planes["image"]
-    key = (id(plane), window.recording, window.start, window.shape, block, twinkle, id(window.mask))
-    last = getattr(_memory, "last", None)
-    if last is not None and last[0] == key and last[1]() is plane:
-        known: Look = last[2]
-        return known
+    return _recent.of(window, lambda: _looked(window, block, twinkle), block, twinkle)
+
+
+def _looked(window: Window, block: int, twinkle: float) -> Look:
     background = np.asarray(window.planes["background"])
-    image, argmax = without_flashes(window)
+    image, argmax = np.asarray(window.planes["image"]), _when(window)
     whole_numbers = "max" in window.planes and window.planes["max"].dtype.kind in "ui"
     model = estimate_noise(
         image,
@@ -82,12 +75,15 @@ def look_at(window: Window, *, block: int = 32, twinkle: float = 0.25) -> Look:
         z = flatten(z)
         if window.mask is not None:
             z[window.mask] = 0
-    look = Look(z, argmax, image, _correlation(z))
-    try:
-        _memory.last = (key, weakref.ref(plane), look)
-    except TypeError:
-        _memory.last = None
-    return look
+    return Look(z, argmax, image, _correlation(z))
+
+
+def _when(window: Window) -> NDArray[Any]:
+    """Give the frame of the maximum: a plane of what arrives reduced, worked out for short windows."""
+    if "argmax" in window.planes or window.frames is None:
+        return np.asarray(window.planes["argmax"])
+    when: NDArray[np.int64] = np.argmax(window.frames, axis=0)
+    return when
 
 
 def _correlation(z: NDArray[np.float32]) -> float:
@@ -102,3 +98,6 @@ def _correlation(z: NDArray[np.float32]) -> float:
     low, middle = np.percentile(smoothed, [16, 50])
     pixels_low, pixels_middle = np.percentile(pixels, [16, 50])
     return max(1.0, float((middle - low) / max(pixels_middle - pixels_low, 0.1)))
+
+
+_recent: Recent[Look] = Recent()

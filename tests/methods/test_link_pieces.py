@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from astrodetect.methods.link import Piece, Rules, groups, same_object
+from astrodetect.methods.pieces import Piece, Rules, groups, same_object
 
 
 def piece(first, last, x=0.0, y=0.0, vx=5.0, vy=0.0):
@@ -42,3 +42,19 @@ def test_what_does_not_move_is_joined_by_place():
 def test_groups_are_transitive():
     pieces = [piece(0, 40), piece(100, 140), piece(38, 102), piece(0, 140, y=40)]
     assert sorted(map(sorted, groups(pieces, RULES, RATE))) == [[0, 1, 2], [3]]
+
+
+def test_two_that_cross_stay_two():
+    """Both are at one place in two frames, and go on in different directions."""
+    a = Piece(np.arange(0, 6), np.arange(6) * 10.0, np.zeros(6))
+    b = Piece(np.arange(4, 12), np.full(8, 42.0), (np.arange(8) - 0.5) * 8.0)
+    assert not same_object(a, b, Rules(), 25.0)
+
+
+def test_pieces_of_something_that_flutters_are_one():
+    a = piece(0, 6)
+    turned = Piece(np.arange(9, 15), 38.0 - 3 * np.arange(6), 4.0 * np.arange(6), 900.0)
+    bright = Piece(a.frame, a.x, a.y, 1000.0)
+    assert same_object(bright, turned, RULES, RATE)
+    assert not same_object(Piece(a.frame, a.x, a.y, 9000.0), turned, RULES, RATE)
+    assert not same_object(a, turned, RULES, RATE)  # how bright it is is not known

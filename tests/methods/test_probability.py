@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from astrodetect.core.errors import AstrodetectError
-from astrodetect.methods.features import NAMES, Shape, feature_vector, track_numbers
-from astrodetect.methods.flashes import flash_frames
+from astrodetect.methods.features import NAMES, Shape, View, feature_vector, track_numbers
 from astrodetect.methods.probability import calibrated, fit_model, load_model, read_model, softmax
 
 
@@ -81,7 +80,7 @@ def test_softmax_of_large_numbers():
 def test_track_numbers_of_a_straight_steady_track():
     frame = np.arange(10, 30)
     flux = np.sin(np.pi * (frame - 9) / 21)
-    numbers = track_numbers(frame, 3.0 * frame, 4.0 * frame, flux, 0, 100)
+    numbers = track_numbers(frame, 3.0 * frame, 4.0 * frame, flux, View(25.0, (480, 640), 100))
     assert numbers["speed"] == pytest.approx(5.0)
     assert numbers["length"] == pytest.approx(95.0)
     assert numbers["bend"] < 1e-6
@@ -92,17 +91,8 @@ def test_track_numbers_of_a_straight_steady_track():
 
 
 def test_track_numbers_of_one_point_are_finite():
-    numbers = track_numbers(np.array([3]), np.array([1.0]), np.array([2.0]), np.array([5.0]), 0, 9)
-    vector = feature_vector(Shape(0.0, 0.0, 3.0, 5.0, 1.0), numbers, 6.0, float("nan"), 800.0)
+    view = View(float("nan"), (480, 640), 9)
+    numbers = track_numbers(np.array([3]), np.array([1.0]), np.array([2.0]), np.array([5.0]), view)
+    vector = feature_vector(Shape(0.0, 0.0, 3.0, 5.0, 1.0), numbers, 6.0, view)
     assert vector.shape == (len(NAMES),)
     assert np.isfinite(vector).all()
-
-
-def test_flash_frames_are_those_of_many_maxima():
-    rng = np.random.default_rng(0)
-    argmax = rng.integers(0, 65, (90, 90))
-    assert len(flash_frames(argmax, 65)) == 0
-    argmax[:, :30] = 12
-    assert flash_frames(argmax, 65).tolist() == [12]
-    argmax[:, :] = 0  # nothing changes: the first frame is the maximum of all
-    assert len(flash_frames(argmax, 65)) == 0

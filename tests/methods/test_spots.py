@@ -7,8 +7,9 @@ import pytest
 
 from astrodetect.core.data import Recording, Stream, Window
 from astrodetect.methods.measure import measure_track, refined_line
+from astrodetect.methods.paths import contrast, find_path
 from astrodetect.methods.reduction import reduce_window
-from astrodetect.methods.spots import contrast, find_path, measure_spots
+from astrodetect.methods.spots import measure_spots
 
 PIECE = slice(0, 64), slice(0, 64)
 
@@ -111,3 +112,33 @@ def test_a_path_is_fitted_again_to_what_was_measured():
     slower = replace(line, when=(line.when[0], line.when[1] * 1.15))
     better = refined_line(slower, measure_track(window, slower, 2.2))
     assert abs(better.speed - line.speed) < abs(slower.speed - line.speed)
+
+
+def drifting_cloud(rng, n_frames=60, shape=(64, 64), contrast_adu=120.0, drift=0.1):
+    """Give the light of a textured cloud that drifts: it repeats from frame to frame and changes slowly."""
+    y, x = np.indices(shape)
+    waves = [(rng.uniform(0.1, 0.35, 2), rng.uniform(0, 7)) for _ in range(8)]
+    frames = []
+    for frame in range(n_frames):
+        light = sum(np.sin(ky * y + kx * (x - drift * frame) + phase) for (ky, kx), phase in waves)
+        frames.append(contrast_adu * light / 4)
+    return np.stack(frames)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_meteor_is_found_before_a_cloud_that_drifts(seed):
+    rng = np.random.default_rng(seed)
+    frames = add_spot(noise(seed) + drifting_cloud(rng), 25, 33, (10, 10), (4.0, 5.0), 25.0)
+    _, _, line = search(frames + 200)
+    assert line is not None
+    assert line.speed == pytest.approx(6.4, rel=0.12)
+    assert abs(line.time(line.first) - 25) <= 2
+
+
+def test_a_bright_slow_meteor_is_told_from_a_flicker():
+    """Seen from its whole path in most of its frames, but its brightest pixel goes along it."""
+    _, _, line = search(add_spot(noise(6), 20, 26, (30, 30), (0.8, 0.9), 40.0))
+    assert line is not None
+    assert line.speed == pytest.approx(1.2, rel=0.3)
+    _, _, line = search(add_spot(noise(6), 20, 26, (30, 30), (0.0, 0.0), 40.0))
+    assert line is None

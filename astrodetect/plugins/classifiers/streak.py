@@ -19,11 +19,10 @@ from astrodetect.core.stages import Classifier
 class Streak(Classifier):
     """Classifies patches by what moved in them, without trained weights.
 
-    Takes patches of any size as places to start from, and follows what it finds over the whole
-    planes ``image``, ``argmax``, ``background`` and ``max`` (H, W); measures it in the frames where
-    there are any. Gives the labels ``meteor``, ``slow`` (satellite, aircraft), ``insect``, ``flash``,
-    ``static``, ``noise``, and ``streak`` for single images, with a probability fitted on simulated
-    recordings.
+    Takes patches of any size as places to start from, and searches the frames there, or the planes
+    ``image``, ``argmax``, ``background`` and ``max`` (H, W) of recordings that arrive reduced. Gives the
+    labels ``meteor``, ``slow`` (satellite, aircraft), ``insect``, ``flash``, ``static``, ``noise``, and
+    ``streak`` for single images, with a probability fitted on simulated recordings.
     """
 
     #: Least evidence for a path, as the logarithm of the likelihood ratio against noise: lower finds
@@ -32,8 +31,8 @@ class Streak(Classifier):
     #: Signal-to-noise of a frame that counts neither for nor against a track going on: lower makes tracks
     #: longer and their ends less sure.
     edge_snr: Annotated[float, Gt(0)] = 1.8
-    #: Least signal-to-noise of the first and last frame as a fraction of the track's highest: lower
-    #: follows the faint wake of a bright one.
+    #: Flux of the first and last frame of a track as a fraction of its highest: lower follows the faint
+    #: wake of a bright one.
     edge_fraction: Annotated[float, Ge(0), Lt(1)] = 0.1
     #: Pixels that many standard deviations above the noise make up what does not move.
     significant: Annotated[float, Gt(0)] = 4.0
@@ -44,28 +43,36 @@ class Streak(Classifier):
     #: File with the coefficients of the probability (JSON); none: those that come with the program.
     model: Path | None = None
 
-    needs: ClassVar[tuple[str, ...]] = ("image", "argmax", "background", "max")
+    needs: ClassVar[tuple[str, ...]] = ("image", "background", "max")
     columns: ClassVar[tuple[Column, ...]] = (
         Column("evidence", "float64", "", "log likelihood ratio, path against noise; 0 without a path"),
         Column("contrast", "float64", "", "rate of pixels that agree with the path, less that beside it"),
         Column("width", "float64", "pix", "full width at half maximum across the path"),
         Column("area", "float64", "pix2", "significant pixels where it was found"),
         Column("common", "float64", "", "share of these with their maximum in the same two frames"),
+        Column(
+            "before", "float64", "", "evidence of light next to its beginning just before; 0 without frames"
+        ),
+        Column("after", "float64", "", "evidence of light next to its end just after; 0 without frames"),
+        Column("clutter", "float64", "", "share of the cells around that light up while it is there"),
     )
 
     def classify(self, patches: Patches, window: Window) -> Detections:
         """Give the detections in the patches, in pixels of the frame."""
-        from astrodetect.methods.candidates import Search, find_candidates
+        from astrodetect.methods.candidates import Search
         from astrodetect.methods.labels import to_detections
-        from astrodetect.methods.look import look_at
+        from astrodetect.methods.look import Look, look_at
         from astrodetect.methods.probability import load_model
+        from astrodetect.methods.search import find_candidates
         from astrodetect.methods.stills import find_streaks
 
-        look = look_at(window, block=self.block, twinkle=self.twinkle)
+        def look() -> Look:
+            return look_at(window, block=self.block, twinkle=self.twinkle)
+
         size = (int(patches.data.shape[2]), int(patches.data.shape[3]))
         scores = [float(score) for score in patches.selection.scores]
         if window.n_frames == 1:
-            return find_streaks(window, look, patches.corners_yx, size, scores)
+            return find_streaks(window, look(), patches.corners_yx, size, scores)
         search = Search(self.evidence, self.edge_snr, self.edge_fraction, self.significant)
-        found = find_candidates(window, look, patches.corners_yx, size, scores, search)
+        found = find_candidates(window, patches.corners_yx, size, scores, search, look)
         return to_detections(found, window, load_model(self.model))

@@ -33,16 +33,9 @@ class Link(Postprocessor):
 
     def process(self, detections: Detections, stream: Stream) -> Detections:
         """Give the detections of one recording, joined, in the order of frames."""
-        from astrodetect.methods.features import USUAL_RATE
-        from astrodetect.methods.link import (
-            SHAPE_COLUMNS,
-            Rules,
-            assemble,
-            groups,
-            judge_with,
-            merge,
-            pieces_of,
-        )
+        from astrodetect.methods.features import USUAL_RATE, View
+        from astrodetect.methods.link import SHAPE_COLUMNS, assemble, judge_with, merge
+        from astrodetect.methods.pieces import Rules, groups, pieces_of
         from astrodetect.methods.probability import load_model
 
         if len(detections) == 0:
@@ -54,6 +47,6 @@ class Link(Postprocessor):
         if all(name in detections for name in (*SHAPE_COLUMNS, "snr")) and "flux" in detections.tracks:
             last = stream.n_frames - 1 if stream.n_frames > 0 else max(int(p.frame[-1]) for p in pieces)
             if last > 0:
-                judge = judge_with(load_model(self.model), stream.frame_rate, stream.shape, last)
+                judge = judge_with(load_model(self.model), View(stream.frame_rate, stream.shape, last))
         made = [merge(detections, members, judge) for members in joined]
         return assemble([row for row, _ in made], [track for _, track in made])

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 from annotated_types import Ge, Gt
+from numpy.typing import NDArray
 
 from astrodetect.core.data import Window
 from astrodetect.core.maps import ScoreMap
@@ -15,11 +16,12 @@ from astrodetect.core.stages import RegionScorer
 
 @dataclass
 class PeakSnr(RegionScorer):
-    """Scores regions by significance over the local noise and by agreement of times of maximum.
+    """Scores regions by what lit up there for a moment, in the single frames or in their maximum.
 
-    Reads ``image``, ``background`` and ``argmax`` (H, W); gives cells of `stride` pixels. Level and
-    spread of the noise are taken from the image itself in blocks; static bright sources count as
-    noisy in proportion to their brightness. Single images are scored by straight lines.
+    Where a window has frames, its cells are ranked by the evidence of chains: cells that become brighter
+    than usual one after the other. Recordings that arrive reduced have ``image``, ``background`` and
+    ``argmax`` (H, W) alone: there significance over the local noise and agreement of the times of maximum
+    count. Single images are scored by straight lines. Gives cells of `stride` pixels.
     """
 
     #: Side of a cell, in pixels: smaller finds more positions of large objects, and costs time.
@@ -32,24 +34,31 @@ class PeakSnr(RegionScorer):
     twinkle: Annotated[float, Ge(0)] = 0.25
     #: Pixels that many standard deviations above the noise take part in the search for motion.
     bright: Annotated[float, Gt(0)] = 1.5
-    #: Cells below this score are not offered for selection: raise it to save time, lower it to keep more
-    #: rejects.
+    #: Cells below this score are not offered for selection, in standard deviations (recordings that arrive
+    #: reduced, single images): raise it to save time, lower it to keep more rejects.
     least: float = 4.0
+    #: The same for windows with frames: least evidence of a chain of cells. Noise alone seldom reaches 8.
+    least_chain: float = 4.0
 
-    needs: ClassVar[tuple[str, ...]] = ("image", "background", "argmax")
+    needs: ClassVar[tuple[str, ...]] = ("image", "background")
 
     def score(self, window: Window) -> ScoreMap:
         """Give a coarse map of scores."""
+        from astrodetect.methods.activity import LEAST_FRAMES, activity_of
+
+        stride = self.stride + self.stride % 2
+        if window.frames is not None and window.n_frames >= LEAST_FRAMES:
+            data, least = activity_of(window, stride).score, self.least_chain
+        else:
+            data, least = self._from_planes(window, stride), self.least
+        data = np.where(data >= least, data, np.float32(-np.inf))
+        return ScoreMap(data, (stride, stride), ((stride - 1) / 2, (stride - 1) / 2))
+
+    def _from_planes(self, window: Window, stride: int) -> NDArray[np.float32]:
         from astrodetect.methods.look import look_at
         from astrodetect.methods.scores import motion_score, still_score
 
         look = look_at(window, block=self.block, twinkle=self.twinkle)
-        z = look.z
-        if window.n_frames > 1:
-            stride = self.stride + self.stride % 2
-            data = motion_score(z, look.argmax, window.n_frames, stride=stride, bright=self.bright)
-        else:
-            stride = self.stride
-            data = still_score(z, stride=stride)
-        data = np.where(data >= self.least, data, np.float32(-np.inf))
-        return ScoreMap(data, (stride, stride), ((stride - 1) / 2, (stride - 1) / 2))
+        if window.n_frames == 1:
+            return still_score(look.z, stride=stride)
+        return motion_score(look.z, look.argmax, window.n_frames, stride=stride, bright=self.bright)

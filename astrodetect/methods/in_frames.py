@@ -1,0 +1,90 @@
+"""Finding what moves in the single frames of a window."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from astrodetect.core.data import Window
+from astrodetect.methods.candidates import Candidate, Patch, Search, followed
+from astrodetect.methods.measure import trail_width
+from astrodetect.methods.paths import contrast, find_path
+from astrodetect.methods.spots import Spots, measure_spots
+from astrodetect.methods.streaks import Line
+
+#: Objects that are looked for in one patch.
+_PER_PATCH = 3
+#: Paths that turn out to be nothing, after which a patch is given up.
+_VAIN = 3
+#: Evidence that a path in the frames needs more than one in the maximum: there are more to choose from.
+_TRIALS = 10.0
+#: What is cut out around a path to measure its width (px on each side).
+_BESIDE = 14
+
+
+@dataclass(frozen=True)
+class FrameSearch:
+    """Looks into patches of all frames of a window."""
+
+    window: Window
+    search: Search
+
+    def look_into(
+        self, rows: slice, columns: slice, score: float, found: Sequence[Candidate]
+    ) -> tuple[Patch, list[Candidate]]:
+        """Find what moves in a patch and was not found before."""
+        spots = measure_spots(self.window, rows, columns)
+        patch = self._patch(spots, rows, columns, score)
+        for known in found:
+            _forget(spots, known)
+        moving: list[Candidate] = []
+        vain = 0
+        while len(moving) < _PER_PATCH and vain < _VAIN:
+            line = find_path(spots, self.search.evidence + _TRIALS)
+            if line is None:
+                break
+            width = self._width(line)
+            candidate = followed(self.window, patch, line, width, contrast(spots, line), self.search)
+            if candidate is None:
+                vain += 1
+                y, x, _ = line.at_frame(frames := np.arange(self.window.n_frames))
+                spots.take_out(frames.tolist(), x.tolist(), y.tolist(), 4.0)
+            else:
+                moving.append(candidate)
+                _forget(spots, candidate)
+        return patch, moving
+
+    def _patch(self, spots: Spots, rows: slice, columns: slice, score: float) -> Patch:
+        """Give the maximum over time of a patch, against the spread of the maxima of noise."""
+        highest = spots.m.max(axis=0)
+        middle = np.median(highest)
+        spread = 1.4826 * float(np.median(np.abs(highest - middle)))
+        image = self.window.planes["max"][rows, columns].astype(np.float32)
+        image -= np.asarray(self.window.planes["background"][rows, columns], dtype=np.float32)
+        z = (highest - middle) / np.float32(max(spread, 0.3))
+        return Patch(rows, columns, z, spots.m.argmax(axis=0), image, score)
+
+    def _width(self, line: Line) -> float:
+        """Measure the width of a trail in the maximum of its own frames."""
+        window = self.window
+        assert window.frames is not None
+        y, x = line.position(np.array([line.first, line.last]))
+        rows = slice(max(int(y.min()) - _BESIDE, 0), max(int(y.max()) + _BESIDE + 1, 1))
+        columns = slice(max(int(x.min()) - _BESIDE, 0), max(int(x.max()) + _BESIDE + 1, 1))
+        first = min(max(int(np.floor(line.time(line.first))), 0), window.n_frames - 1)
+        last = min(max(int(np.ceil(line.time(line.last))), first), window.n_frames - 1)
+        highest = window.frames[first : last + 1, rows, columns].max(axis=0).astype(np.float32)
+        image = highest - np.asarray(window.planes["background"][rows, columns], dtype=np.float32)
+        origin = line.origin_yx[0] - rows.start, line.origin_yx[1] - columns.start
+        return trail_width(replace(line, origin_yx=origin), image)
+
+
+def _forget(spots: Spots, candidate: Candidate) -> None:
+    """Take a candidate out of the frames, so that it is not found again."""
+    if candidate.line is None:
+        return
+    points = candidate.points
+    radius = 1.5 * candidate.shape.width + 2 + 0.6 * candidate.line.speed
+    spots.take_out([p.frame for p in points], [p.x for p in points], [p.y for p in points], min(radius, 30.0))
