@@ -16,6 +16,8 @@ from astrodetect.core.errors import AstrodetectError
 from astrodetect.exchange.model import SKY, Content, Observed
 from astrodetect.exchange.text import iso_text
 
+#: Unix seconds that are still in the calendar.
+_LAST_TIME = 6e10
 #: At most so many detections are named in a message.
 _NAMED = 3
 _WHAT_TO_DO = {
@@ -56,7 +58,7 @@ class Outgoing:
 
     def __str__(self) -> str:
         start = self.value("time_start", math.nan)
-        when = f" at {iso_text(start, 1)}" if math.isfinite(start) else ""
+        when = f" at {iso_text(start, 1)}" if abs(start) < _LAST_TIME else ""
         return f"{self.recording.path}{when}"
 
 
@@ -81,8 +83,9 @@ def lacks_sky(item: Outgoing) -> bool:
 
 
 def lacks_time(item: Outgoing) -> bool:
-    """Tell whether the times of a track are seconds from the beginning, or none."""
-    return not math.isfinite(item.value("time_start", math.nan))
+    """Tell whether the times of a track are seconds from the beginning, none, or not of the calendar."""
+    times = np.append(item.track.get("time", ()), item.value("time_start", math.nan))
+    return not bool(np.all(np.abs(times) < _LAST_TIME))
 
 
 def lacks_track(item: Outgoing) -> bool:

@@ -71,17 +71,18 @@ class VOTable(Format):
         """Give one file with both tables."""
         from astropy.io.votable.tree import Resource, TableElement, VOTableFile
 
-        detections, tracks = _joined(content)
         file = VOTableFile()
         resource = Resource()
         file.resources.append(resource)
-        for name, table in (("detections", detections), ("tracks", tracks)):
-            if table.colnames:
-                element = TableElement.from_table(file, table)
-                element.name = name
-                resource.tables.append(element)
         stream = io.BytesIO()
-        file.to_xml(stream)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # strangers' columns may have names that make no ID
+            for name, table in zip(("detections", "tracks"), _joined(content), strict=True):
+                if table.colnames:
+                    element = TableElement.from_table(file, table)
+                    element.name = name
+                    resource.tables.append(element)
+            file.to_xml(stream)
         yield "detections.vot", stream.getvalue()
 
 
