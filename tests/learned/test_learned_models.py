@@ -322,3 +322,16 @@ def test_the_full_resolution_map_is_the_same_in_bands(padding, monkeypatch):
     whole = model.map(images)
     monkeypatch.setattr("astrodetect.plugins.models.fcn._BAND_PIXELS", 131 * 13)
     assert torch.allclose(model.map(images), whole, atol=1e-6)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_seed_gives_the_same_training(method):
+    weights = []
+    for seed in (4, 4, 5):
+        torch.manual_seed(seed)
+        model = build_model(small_config(method))
+        torch.manual_seed(100 + seed)
+        steps(model, 2 * [(spots(), torch.tensor([0, 1]))])
+        weights.append(torch.cat([parameter.detach().flatten() for parameter in model.parameters()]))
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])

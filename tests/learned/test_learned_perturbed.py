@@ -101,7 +101,7 @@ def test_conditional_gradient_needs_few_draws():
 
 def test_antithetic_draws_come_in_pairs_and_leave_less_noise():
     noise = dense_noise(Noise(16, 1.0, 3, antithetic=True), torch.zeros(2, 50))
-    assert torch.equal(noise[:, :4], -noise[:, 4:8])
+    assert torch.equal(noise[:, :8], -noise[:, 8:])
     scores = torch.randn(1, 200, dtype=torch.float64)
     chosen = scores.topk(5, dim=1).indices
     exact = inclusion(scores, chosen, 5, Noise(4000, 0.3, 99))

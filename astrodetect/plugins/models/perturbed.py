@@ -17,7 +17,7 @@ from torch import Tensor
 from astrodetect.plugins.models.numeric import wide
 
 #: Draws that share a seed: small enough for their noise to stay in the processor's cache.
-_DRAWS = 8
+_DRAWS = 16
 #: Cells of which the best is found first; the K best lie in the K blocks with the highest of these.
 _BLOCK = 64
 
@@ -62,20 +62,22 @@ class Noise:
         images, draws : slice
             Whose noise it is.
         noise : (m, N) tensor
+            In memory that the next chunk uses again.
         """
         generator = torch.Generator(like.device)
         owners = [slice(0, images)] if self.shared else [slice(b, b + 1) for b in range(images)]
         blocks = -(-self.n_samples // _DRAWS)
+        # Fresh memory for every chunk would cost more than what is written there.
+        memory = torch.empty((_DRAWS, cells), device=like.device, dtype=like.dtype)
         for number, owner in enumerate(owners):
             for block in range(blocks):
                 generator.manual_seed((self.seed * len(owners) + number) * blocks + block)
                 draws = slice(block * _DRAWS, min((block + 1) * _DRAWS, self.n_samples))
                 count = draws.stop - draws.start
                 own = (count + 1) // 2 if self.antithetic else count
-                noise = torch.randn((own, cells), generator=generator, device=like.device, dtype=like.dtype)
-                if self.antithetic:
-                    noise = torch.cat([noise, -noise])[:count]
-                yield owner, draws, noise
+                memory[:own].normal_(generator=generator)
+                torch.neg(memory[: count - own], out=memory[own:count])
+                yield owner, draws, memory[:count]
 
 
 def best(rows: Tensor, count: int) -> tuple[Tensor, Tensor]:
@@ -117,12 +119,11 @@ def perturbed_best(scores: Tensor, count: int, noise: Noise) -> tuple[Tensor, Te
     n_images, n_cells = scores.shape
     values = scores.new_empty((n_images, noise.n_samples, count))
     indices = torch.empty(values.shape, dtype=torch.int64, device=scores.device)
+    rows = torch.empty((_DRAWS, n_cells), device=scores.device, dtype=scores.dtype)
     for images, draws, drawn in noise.chunks(n_images, n_cells, scores):
-        drawn.mul_(noise.sigma)
         for image in range(images.start, images.stop):
-            # Shared noise must outlive this image; noise of its own need not.
-            rows = drawn + scores[image] if noise.shared else drawn.add_(scores[image])
-            values[image, draws], indices[image, draws] = best(rows, count)
+            perturbed = torch.add(scores[image], drawn, alpha=noise.sigma, out=rows[: len(drawn)])
+            values[image, draws], indices[image, draws] = best(perturbed, count)
     return values, indices
 
 

@@ -11,6 +11,9 @@ from torch import Tensor, nn
 
 from astrodetect.plugins.models.geometry import Grid
 
+#: Pixels that are looked at together.
+_BAND_PIXELS = 1 << 19
+
 
 class View(nn.Module):
     """Mean and maximum over blocks of pixels, for any scale.
@@ -54,7 +57,17 @@ class View(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Give the view (B, C * kinds, h, w) of images (B, C, H, W), as float32 or what they are."""
-        return self.reduce(images, self.counts(images.shape[-2]), self.counts(images.shape[-1]))
+        rows, columns = (self.counts(length) for length in images.shape[-2:])
+        step = len(rows)
+        if images.device.type == "cpu":  # in bands: what lies between them stays in the cache
+            step = max(1, _BAND_PIXELS * step // images.numel())
+        ends = torch.cumsum(rows, 0).tolist()
+        bands = []
+        for first in range(0, len(rows), step):
+            last = min(first + step, len(rows)) - 1
+            band = images[..., ends[first] - int(rows[first]) : ends[last], :]
+            bands.append(self.reduce(band, rows[first : last + 1], columns))
+        return bands[0] if len(bands) == 1 else torch.cat(bands, dim=-2)
 
     def reduce(self, images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
         """Give the view of images, or of a band of them, with so many pixels in each block."""
