@@ -261,6 +261,8 @@ def photometry(folder: Path, recordings: Sequence[Recording], result: Result, ba
         pipeline = Pipeline.from_toml(f"{pipeline_text('meteor')}\n{table}")
         for block in pipeline.results(recordings):
             name = Path(block.recording["path"]).name
+            if block.recording["message"]:
+                print(f"    {name}: {block.recording['message']}")
             for row in range(len(block.detections)):
                 track = block.detections.track(row)
                 if block.detections["accepted"][row]:
