@@ -44,7 +44,8 @@ def page(catalog: Catalog, night: Night, sections: Sequence[str], mark: str, set
         f"{mark}\n{_policy(script)}\n"
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n'
-        f"<title>{title}</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
+        f"<title>{title}</title>\n<style>\n{style}</style>\n</head>\n"
+        f"<body{'' if night.n_accepted else ' class=show-rejected'}>\n"
         f'<a class="skip" href="#recordings">To the recordings</a>\n<header><h1>{title}</h1>\n'
         f"{_when_made(catalog, night)}</header>\n<main>\n"
         f"{''.join(_summary(catalog, night, settings))}{night.timeline.html()}{night.maps.html()}"

@@ -53,7 +53,16 @@ const filters = (() => {
   const marks = all(".overlay [data-label], .name[data-label], .timeline [data-label], .map [data-label]");
   const listed = all(".of-the-night tbody tr");
   let shown = [];
+  // Classes of the body, not :has(): that would be asked again with every row that the page gets.
+  const switches = () => {
+    for (const box of all('.controls input[type="checkbox"]')) {
+      const [, name] = box.id.split("-");
+      document.body.classList.toggle(`show-${name}`, box.checked);
+      document.body.classList.toggle(`hide-${name}`, !box.checked);
+    }
+  };
   const show = () => {
+    switches();
     const label = chosen("by-label"), camera = chosen("by-camera"), review = chosen("by-review");
     const least = Number(chosen("by-probability")) || 0, since = moment("since"), until = moment("until");
     const kinds = { accepted: true, rejected: checked("show-rejected"), camera: checked("show-camera") };
