@@ -78,7 +78,7 @@ def seen_altitude(altitude: ArrayLike, factor: float = 1.0) -> Floats:
     """
     true = np.asarray(altitude, dtype=np.float64)
     seen = apparent_altitude(true, factor)
-    for _ in range(8):  # each turn wins a digit at the horizon
+    for _ in range(14):  # each turn wins a digit above the horizon, and half of one below it
         seen = seen + true - true_altitude(seen, factor)
     return seen
 
