@@ -17,9 +17,9 @@ from astrodetect.training.sparse import SparseScene
 
 
 def scene(batch: Batch, device: torch.device) -> TensorScene:
-    """Give the images of a batch to a model; those known to be zero nearly everywhere in a fast form."""
+    """Give the images of a batch to a model; on a processor those known to be nearly empty in a fast form."""
     images = batch.images
-    if batch.boxes_yx is not None and images.dtype == np.uint8:
+    if batch.boxes_yx is not None and images.dtype == np.uint8 and device.type == "cpu":
         return SparseScene(images, batch.boxes_yx, device)
     # Bytes stay bytes, a quarter of the memory; all else becomes float32.
     plain = images if images.dtype == np.uint8 else images.astype(np.float32, copy=False)

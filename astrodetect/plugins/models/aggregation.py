@@ -109,6 +109,9 @@ class Count(Aggregator):
         self.linear = nn.Linear(size, config.n_outputs)
         self.of_counts = nn.Linear(config.n_outputs, config.n_outputs)
         with torch.no_grad():
+            # As likely something as nothing: else a patch of black counts as a find at the start, and the
+            # scorer learns to look there.
+            self.linear.bias.fill_(-math.log(config.n_outputs))
             self.of_counts.weight.copy_(4 * torch.eye(config.n_outputs))
             self.of_counts.bias.fill_(-2.0 if config.n_outputs == 1 or config.multilabel else 0.0)
 
