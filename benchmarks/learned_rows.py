@@ -45,10 +45,11 @@ def rows_of(name: str, folder: Path) -> Iterator[dict[str, Any]]:
 
 def told(history: list[dict[str, float]], monitor: str) -> dict[str, Any]:
     """Say when the best epoch was, how long it took, and whether the curve was still rising."""
-    values = [row[monitor] for row in history]
+    sign = -1 if monitor == "loss" else 1
+    values = [sign * row[monitor] for row in history]
     best = max(range(len(values)), key=values.__getitem__)
     rising = len(values) > 1 and best == len(values) - 1 and values[-1] > values[-2]
-    curve = " ".join(f"{value:.4f}" for value in values)
+    curve = " ".join(f"{row['accuracy']:.3f}" for row in history)
     return {
         "epoch": f"{best + 1} of {len(values)}",
         "minutes": round(history[-1]["seconds"] / 60, 1),

@@ -20,7 +20,7 @@ from astrodetect.training import plots
 from astrodetect.training.config import read_data
 from astrodetect.training.data.splits import DataSet, Split, SplitName, require_classes
 from astrodetect.training.logs import read_history
-from astrodetect.training.metrics import Scores, mean_and_deviation, score
+from astrodetect.training.metrics import Curve, Reliability, Scores, mean_and_deviation, score
 from astrodetect.training.pictures import draw_decision
 from astrodetect.training.predict import predict
 from astrodetect.training.tables import confusion_text, figures_text, put, table_csv
@@ -174,40 +174,19 @@ def _model(path: Path, data: DataSet, how: How, device: str) -> Model:
 def _write_tables(
     out: Path, found: Judgement, data: DataSet, split: Split, said: list[NDArray[np.float64]]
 ) -> None:
-    classes = data.classes
     first = found.runs[0]
-    figures = [
-        {"figure": name, "mean": mean, "deviation": deviation}
-        for name, (mean, deviation) in found.spread.items()
-    ]
-    confusion = [
-        {"truth": row, **{f"said_{column}": int(n) for column, n in enumerate(counts)}}
-        for row, counts in enumerate(first.confusion)
-    ]
-    predictions = [
-        {
-            "image": number,
-            "truth": " ".join(np.atleast_1d(split.targets[number]).astype(int).astype(str)),
-            **{f"p_{name}": float(p) for name, p in zip(classes, said[0][number], strict=True)},
-        }
-        for number in range(len(split))
-    ]
-    per_class = [{"class": name, **figures} for name, figures in first.per_class.items()]
-    reliability = [
-        dict(zip(("confidence", "accuracy", "images"), values, strict=True))
-        for values in zip(
-            first.reliability.confidence.tolist(),
-            first.reliability.accuracy.tolist(),
-            first.reliability.counts.tolist(),
-            strict=True,
-        )
-    ]
     tables: dict[str, Sequence[Mapping[str, Any]]] = {
-        "figures": figures,
-        "confusion": confusion,
-        "classes": per_class,
-        "predictions": predictions,
-        "reliability": reliability,
+        "figures": [
+            {"figure": name, "mean": mean, "deviation": deviation}
+            for name, (mean, deviation) in found.spread.items()
+        ],
+        "confusion": [
+            {"truth": row, **{f"said_{column}": int(n) for column, n in enumerate(counts)}}
+            for row, counts in enumerate(first.confusion)
+        ],
+        "classes": [{"class": name, **figures} for name, figures in first.per_class.items()],
+        "predictions": _predictions(split, said[0], data.classes),
+        "reliability": _bins(first.reliability),
         "roc": _points(first.roc, "false_positive_rate", "true_positive_rate"),
         "precision_recall": _points(first.precision_recall, "recall", "precision"),
     }
@@ -217,7 +196,25 @@ def _write_tables(
     put(out / "figures.json", json.dumps(found.to_dict(), indent=2, allow_nan=False))
 
 
-def _points(curve: Any, x: str, y: str) -> list[dict[str, float]]:
+def _predictions(split: Split, said: NDArray[np.float64], classes: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Give a row for each image: the truth, and the probability of each class."""
+    return [
+        {
+            "image": number,
+            "truth": " ".join(np.atleast_1d(split.targets[number]).astype(int).astype(str)),
+            **{f"p_{name}": float(p) for name, p in zip(classes, said[number], strict=True)},
+        }
+        for number in range(len(split))
+    ]
+
+
+def _bins(reliability: Reliability) -> list[dict[str, float]]:
+    columns = (reliability.confidence, reliability.accuracy, reliability.counts)
+    values = zip(*(column.tolist() for column in columns), strict=True)
+    return [dict(zip(("confidence", "accuracy", "images"), row, strict=True)) for row in values]
+
+
+def _points(curve: Curve, x: str, y: str) -> list[dict[str, float]]:
     return [{x: float(a), y: float(b)} for a, b in zip(curve.x, curve.y, strict=True)]
 
 

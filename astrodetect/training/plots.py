@@ -132,7 +132,7 @@ def plot_attention(
     for y, x in np.asarray(corners_yx).tolist():
         left.add_patch(Rectangle((x - 0.5, y - 0.5), width, height, fill=False, edgecolor="tab:orange"))
     shown = right.imshow(attention, cmap="viridis", extent=extent)
-    right.set(title="attention", xlim=left.get_xlim(), ylim=left.get_ylim())
+    right.set(title="attention (logarithm)", xlim=left.get_xlim(), ylim=left.get_ylim())
     made.colorbar(shown, ax=right, shrink=0.8)
     for number, ax in enumerate(below.subplots(rows, columns, squeeze=False).ravel()):
         ax.axis("off")

@@ -22,8 +22,8 @@ ROOT = Path(__file__).parents[2]
 PUBLISHED = {
     "standard-0": 221825, "standard-1": 402945, "standard-2": 75137, "standard-3": 74561,
     "standard-4": 37633, "standard-5": 40193, "standard-6": 44961, "standard-7": 91393,
-    "standard-8": 82945, "separable-0": 37866, "separable-1": 40074, "separable-2": 31914, "separable-3": 18058,
-    "separable-4": 9738,
+    "standard-8": 82945, "separable-0": 37866, "separable-1": 40074, "separable-2": 31914,
+    "separable-3": 18058, "separable-4": 9738,
 }  # fmt: skip
 
 

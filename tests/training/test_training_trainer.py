@@ -225,3 +225,20 @@ def test_several_labels_are_trained(tmp_path):
     plan = read_training(path)
     assert plan.model.multilabel
     Trainer(replace(plan, train=replace(plan.train, epochs=1))).run()
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_model_together(tmp_path):
+    path = written(tmp_path, train="average = 0.9")
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "astrodetect"]
+    arguments = ["train", str(path), "--device", "cpu", "--quiet"]
+    subprocess.run([*command, *arguments], check=True, capture_output=True, cwd=tmp_path)
+    with (tmp_path / "run/history.csv").open() as opened:
+        assert len(list(csv.DictReader(opened))) == 3
+
+
+@pytest.mark.slow
+def test_logs_for_tensorboard_are_written(tmp_path):
+    pytest.importorskip("tensorboard")
+    Trainer(plan_of(tmp_path, train="tensorboard = true")).run()
+    assert list((tmp_path / "run").glob("events.out.tfevents.*"))
