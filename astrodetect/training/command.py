@@ -78,18 +78,20 @@ def train(
     StoppedError
         The disk is full or the folder cannot be written.
     """
+    from safetensors import SafetensorError
+
     plan = read_training(path)
     if out is not None:
         plan = replace(plan, train=replace(plan.train, out=out))
     device = resolve(device)
-    _prepare(plan, path, resume, fresh)
     bar = _Bar(quiet)
     try:
+        _prepare(plan, path, resume, fresh)
         with joined(device) as (ranks, own):
             trainer = Trainer(plan, own, bar, ranks)
             return plan.train.out, trainer.run(resume)
-    except OSError as error:
-        reason = error.strerror or str(error)
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
         raise StoppedError(f"{plan.train.out}: the training cannot be saved: {reason}") from error
     finally:
         bar.close()

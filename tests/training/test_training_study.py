@@ -11,10 +11,13 @@ from test_training_evaluate import run
 from test_training_trainer import TINY
 
 from astrodetect.core.errors import AstrodetectError
-from astrodetect.training.config import read_data
+from astrodetect.core.settings import describe
+from astrodetect.training.config import DATA_SETS, read_data
 from astrodetect.training.data.files import LabelledImages, read_image
+from astrodetect.training.data.loading import Loader, in_order
 from astrodetect.training.data.streaks import StreakPatches
 from astrodetect.training.logs import read_history
+from astrodetect.training.settings import AugmentSettings, TrainSettings, TransferSettings
 from astrodetect.training.study import VARIANTS, PatchClassifier, StudySettings, chosen_variants, study
 
 ROOT = Path(__file__).parents[2]
@@ -113,6 +116,28 @@ def test_images_that_cannot_be_read_are_told(tmp_path):
     for name, message in expected.items():
         with pytest.raises(AstrodetectError, match=f"{name}: .*{message}"):
             read_image(tmp_path / name)
+
+
+def test_images_of_different_shapes_are_judged_and_not_mixed_in_a_step(tmp_path):
+    rows = [f"{n}.npy,{'ab'[n % 2]},g{n},train" for n in range(4)]
+    split = image_table(tmp_path, rows, "path,label,group,split").split("train")
+    np.save(tmp_path / "3.npy", np.zeros((40, 60), np.uint8))
+    assert [batch.images.shape for batch in in_order(split, 4)] == [(3, 1, 40, 50), (1, 1, 40, 60)]
+    with pytest.raises(AstrodetectError, match=r"shapes \(1, 40, 50\) and \(1, 40, 60\)"):
+        list(Loader(split, 4, 0, AugmentSettings()).batches(0))
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path, capsys):
+    (tmp_path / "taken").write_text("a file")
+    config = tmp_path / "training.toml"
+    config.write_text(TINY.format(method="ats", model="", train="", more=""), encoding="utf-8")
+    assert run("train", config, "--out", tmp_path / "taken" / "run") == 3
+    assert "the training cannot be saved" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("cls", [TrainSettings, AugmentSettings, TransferSettings, *DATA_SETS.values()])
+def test_every_setting_is_documented(cls):
+    assert [setting.name for setting in describe(cls) if not setting.help] == []
 
 
 def test_fits_images_are_read_in_their_own_type(tmp_path):

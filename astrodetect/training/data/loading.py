@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Any
 
 import numpy as np
@@ -90,7 +90,7 @@ class Loader:
         boxes = [] if self.augment.changes else [self.split.boxes_yx(number) for number in chosen]
         known = [own for own in boxes if own is not None]
         whole = len(known) == len(chosen)
-        return Batch(np.stack(images), self.split.targets[chosen], known if whole else None)
+        return Batch(_stacked(images), self.split.targets[chosen], known if whole else None)
 
     def _image(self, number: int, epoch: int) -> NDArray[Any]:
         copy, chosen = divmod(number, len(self.split))
@@ -106,10 +106,29 @@ class Loader:
 
 
 def in_order(split: Split, batch: int) -> Iterator[Batch]:
-    """Give images as they are, in order, for evaluation."""
+    """Give images as they are, in order, for evaluation; where shapes change, in smaller batches."""
     for start in range(0, len(split), batch):
         part = range(start, min(start + batch, len(split)))
-        boxes = [split.boxes_yx(number) for number in part]
-        known = [own for own in boxes if own is not None]
-        images = np.stack([split.image(number) for number in part])
-        yield Batch(images, split.targets[part.start : part.stop], known if len(known) == len(part) else None)
+        for _, same in groupby(((number, split.image(number)) for number in part), lambda own: own[1].shape):
+            numbers, images = zip(*same, strict=True)
+            boxes = [split.boxes_yx(number) for number in numbers]
+            known = [own for own in boxes if own is not None]
+            chosen = split.targets[numbers[0] : numbers[-1] + 1]
+            yield Batch(np.stack(images), chosen, known if len(known) == len(boxes) else None)
+
+
+def _stacked(images: list[NDArray[Any]]) -> NDArray[Any]:
+    """Join the images of a batch.
+
+    Raises
+    ------
+    AstrodetectError
+        They differ in shape.
+    """
+    shapes = sorted({image.shape for image in images})
+    if len(shapes) > 1:
+        raise AstrodetectError(
+            f"images of a batch have the shapes {shapes[0]} and {shapes[1]} (planes, height, width); "
+            "expected one; with [train] batch = 1 they may differ in height and width"
+        )
+    return np.stack(images)
