@@ -14,6 +14,8 @@ from astrodetect.methods.streaks import Line
 
 #: Half size of what is cut out around an object at most (px).
 _LARGEST = 48
+#: Frames on either side from which the light behind an object is taken, and how far away they may be.
+_AROUND, _LONGEST_GAP = 6, 9
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,12 @@ class Point:
 
 
 def measure_frame(
-    window: Window, line: Line, frame: int, width: float, near: tuple[float, float] | None = None
+    window: Window,
+    line: Line,
+    frame: int,
+    width: float,
+    near: tuple[float, float] | None = None,
+    restless: bool = False,
 ) -> Point | None:
     """Measure an object in one frame.
 
@@ -68,6 +75,8 @@ def measure_frame(
         FWHM across (px).
     near : (float, float), optional
         Where it was (y, x) if it may have stayed there.
+    restless : bool
+        The light behind it changes: it is taken from the frames around this one.
 
     Returns
     -------
@@ -85,7 +94,7 @@ def measure_frame(
     reach = min(int(np.ceil(np.hypot(y1 - y0, x1 - x0) / 2 + 2.5 * width + 4)), _LARGEST)
     top, left = max(int(cy) - reach, 0), max(int(cx) - reach, 0)
     box = slice(top, int(cy) + reach + 1), slice(left, int(cx) + reach + 1)
-    signal, known = _signal(window, frame, box)
+    signal, known = _signal(window, frame, box, _gap(line.speed, width) if restless else 0)
     if signal.size < 9:
         return None
     yy, xx = np.mgrid[top : top + signal.shape[0], left : left + signal.shape[1]]
@@ -147,16 +156,31 @@ def _photometry(
     )
 
 
+def _gap(speed: float, width: float) -> int:
+    """Give after how many frames an object has left its place; 0 for what is too slow."""
+    frames = int(np.ceil(2 * width / max(speed, 1e-3))) + 1
+    return frames if frames <= _LONGEST_GAP else 0
+
+
 def _signal(
-    window: Window, frame: int, box: tuple[slice, slice]
+    window: Window, frame: int, box: tuple[slice, slice], gap: int
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Give what one frame shows above the background, and where that is known.
 
+    The background is that of the window, or of the frames that are `gap` and a few more before and after.
     Where only the maximum was kept, a pixel is known in the frame of its maximum; elsewhere it was
     at most the maximum, and counts as empty.
     """
     background = np.asarray(window.planes["background"][box], dtype=np.float32)
     if window.frames is not None:
+        around = [
+            other
+            for away in range(gap, gap + _AROUND)
+            for other in (frame - away, frame + away)
+            if gap and 0 <= other < window.n_frames
+        ]
+        if around:
+            background = np.mean([window.frames[other][box] for other in around], axis=0, dtype=np.float32)
         signal = window.frames[frame][box].astype(np.float32) - background
         finite = np.isfinite(signal)
         return np.where(finite, signal, 0), finite

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -105,7 +106,14 @@ class Patch:
 
 
 def followed(
-    window: Window, patch: Patch, line: Line, width: float, clear: float, search: Search
+    window: Window,
+    patch: Patch,
+    line: Line,
+    width: float,
+    clear: float,
+    search: Search,
+    *,
+    restless: bool = False,
 ) -> Candidate | None:
     """Measure what moves along a path; None where nothing does.
 
@@ -122,12 +130,22 @@ def followed(
         How clear it is beside what surrounds it, see `Shape`.
     search : Search
         What decides.
+    restless : bool
+        The light behind it changes from frame to frame.
 
     Returns
     -------
     Candidate or None
     """
-    line, points = _measured(window, line, width, search)
+    measure = partial(
+        measure_track,
+        window,
+        width=width,
+        edge_snr=search.edge_snr,
+        edge_fraction=search.edge_fraction,
+        restless=restless,
+    )
+    line, points = _measured(line, measure)
     if len(points) < 2 or _way(points) < _LEAST_WAY or _stands(window, points):
         return None
     area, common = blob(patch.z, patch.when, search.significant)
@@ -164,13 +182,12 @@ def clipped_box(
     )
 
 
-def _measured(window: Window, line: Line, width: float, search: Search) -> tuple[Line, list[Point]]:
+def _measured(line: Line, measure: Callable[[Line], list[Point]]) -> tuple[Line, list[Point]]:
     """Measure a path, and again where it is then known better: the ends of a fast one are far out."""
-    edges = {"edge_snr": search.edge_snr, "edge_fraction": search.edge_fraction}
-    points = measure_track(window, line, width, **edges)
+    points = measure(line)
     for _ in range(_REFINED):
         better = refined_line(line, points)
-        again = measure_track(window, better, width, **edges)
+        again = measure(better)
         if _signal(again) <= _signal(points):
             break
         line, points = better, again

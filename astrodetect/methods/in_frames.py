@@ -46,7 +46,8 @@ class FrameSearch:
             if line is None:
                 break
             width = self._width(line)
-            candidate = followed(self.window, patch, line, width, contrast(spots, line), self.search)
+            clear = contrast(spots, line)
+            candidate = followed(self.window, patch, line, width, clear, self.search, restless=spots.restless)
             if candidate is None:
                 vain += 1
                 y, x, _ = line.at_frame(frames := np.arange(self.window.n_frames))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from astrodetect.methods.streaks import Line
 
 #: Frames after the last motion in which a glow still counts.
 _GLOW = 4
+#: Frames between a faint one and the rest of a track, at most.
+_MISSING = 3
 
 
 def trail_width(line: Line, image: NDArray[Any], smallest: float = 1.6, largest: float = 14.0) -> float:
@@ -66,7 +69,13 @@ def trail_width(line: Line, image: NDArray[Any], smallest: float = 1.6, largest:
 
 
 def measure_track(
-    window: Window, line: Line, width: float, *, edge_snr: float = 1.8, edge_fraction: float = 0.1
+    window: Window,
+    line: Line,
+    width: float,
+    *,
+    edge_snr: float = 1.8,
+    edge_fraction: float = 0.1,
+    restless: bool = False,
 ) -> list[Point]:
     """Measure an object in each frame in which it is seen.
 
@@ -85,6 +94,8 @@ def measure_track(
         Signal-to-noise of a frame that says as much for the object being there as against it.
     edge_fraction : float
         Least flux or signal-to-noise of the first and the last frame, as a fraction of the track's highest.
+    restless : bool
+        The light behind it changes from frame to frame, as under clouds.
 
     Returns
     -------
@@ -94,9 +105,10 @@ def measure_track(
     first = int(np.floor(line.time(line.first) + 0.5))
     last = int(np.ceil(line.time(line.last) - 0.5))
     first, last = max(first, 0), min(last, window.n_frames - 1)
-    points = [p for f in range(first, last + 1) if (p := measure_frame(window, line, f, width)) is not None]
-    points = _carried_on(window, line, width, points, -1, edge_snr)
-    points = _carried_on(window, line, width, points, +1, edge_snr)
+    measure = partial(measure_frame, window, line, width=width, restless=restless)
+    points = [point for frame in range(first, last + 1) if (point := measure(frame)) is not None]
+    for step in (-1, +1):
+        points = _carried_on(measure, line, width, points, step, edge_snr, window.n_frames)
     return _trimmed(points, edge_snr, edge_fraction)
 
 
@@ -144,7 +156,13 @@ def _gain(snr: float, edge_snr: float) -> float:
 
 
 def _carried_on(
-    window: Window, line: Line, width: float, points: list[Point], step: int, edge_snr: float
+    measure: Callable[..., Point | None],
+    line: Line,
+    width: float,
+    points: list[Point],
+    step: int,
+    edge_snr: float,
+    n_frames: int,
 ) -> list[Point]:
     """Add frames beyond one end as long as they say more for the object than against it."""
     if not points:
@@ -152,14 +170,15 @@ def _carried_on(
     end = points[-1] if step > 0 else points[0]
     frame, still, total, best, kept = end.frame, 0, 0.0, 0.0, 0
     added: list[Point] = []
-    while total > best - 2.5 * edge_snr and still < _GLOW and 0 <= frame + step < window.n_frames:
+    while total > best - 2.5 * edge_snr and still < _GLOW and 0 <= frame + step < n_frames:
         frame += step
         # Only behind a bright object a glow stays where it was.
         glows = step > 0 and (still or (added and end.snr > 4 * edge_snr))
         near = (end.y, end.x) if glows else None
-        point = measure_frame(window, line, frame, width, near=near)
+        point = measure(frame, near=near)
         if point is None:
-            break
+            total -= edge_snr
+            continue
         there = near is not None or _on_time(line, point, width)
         total += _gain(point.snr if there else 0.0, edge_snr)
         added.append(point)
@@ -190,9 +209,23 @@ def _trimmed(points: Sequence[Point], edge_snr: float, edge_fraction: float) -> 
     flux = np.array([point.flux for point in points])
     # Signal-to-noise changes with the clouds behind, the flux of what saturates with its blooming: one of
     # them is enough.
-    clear = (snr >= edge_fraction * snr[peak]) | (flux >= edge_fraction * flux[first : last + 1].max())
-    seen = [i for i in range(first, last + 1) if snr[i] >= edge_snr and clear[i]]
-    if not seen:
+    share = np.maximum(snr / snr[peak], flux / max(float(flux[first : last + 1].max()), 1e-9))
+    inside = (np.arange(len(points)) >= first) & (np.arange(len(points)) <= last)
+    seen = np.flatnonzero(inside & (snr >= edge_snr) & (share >= edge_fraction))
+    if not len(seen):
         return []
-    kept = points[seen[0] : seen[-1] + 1]
+    bright = np.flatnonzero(inside & (share >= 2 * edge_fraction))
+    start, stop = _joined_ends(seen, int(bright[0]), int(bright[-1]))
+    kept = points[start : stop + 1]
     return [point for point in kept if point.snr >= 0.5 * edge_snr]
+
+
+def _joined_ends(seen: NDArray[np.int64], start: int, stop: int) -> tuple[int, int]:
+    """Extend the bright part of a track by faint frames, as long as few are missing between them."""
+    for number in seen[::-1]:
+        if number < start <= number + _MISSING:
+            start = int(number)
+    for number in seen:
+        if number > stop >= number - _MISSING:
+            stop = int(number)
+    return start, stop

@@ -14,6 +14,8 @@ from astrodetect.core.detections import Detections
 _SLOW, _GLINTS = 2.5, 6.0
 #: Seconds in which something that flutters turns, and the largest ratio of its brightness before and after.
 _TURN, _ALIKE = 0.2, 2.5
+#: Probability from which on a piece is surely a meteor.
+_SURE = 0.98
 
 
 @dataclass(frozen=True)
@@ -43,12 +45,15 @@ class Piece:
         Points in order of frames.
     flux : float
         Median brightness; NaN if it is not known.
+    meteor : float
+        Probability that it is one if it is called so by itself; else 0.
     """
 
     frame: NDArray[np.int64]
     x: NDArray[np.float64]
     y: NDArray[np.float64]
     flux: float = float("nan")
+    meteor: float = 0.0
 
     @property
     def moving(self) -> bool:
@@ -141,7 +146,8 @@ def _turns(a: Piece, b: Piece, gap: int, frame_rate: float) -> bool:
     if gap > max(3.0, _TURN * frame_rate) or not max(a.flux, b.flux) < _ALIKE * min(a.flux, b.flux):
         return False
     slow, fast = sorted((a.speed, b.speed))
-    if fast > 2 * slow:
+    # A meteor beside a bird stays one; pieces of a bird may all look like meteors.
+    if fast > 2 * slow or (max(a.meteor, b.meteor) >= _SURE and min(a.meteor, b.meteor) == 0):
         return False
     return bool(np.hypot(b.x[0] - a.x[-1], b.y[0] - a.y[-1]) <= 3.0 + fast * gap)
 
@@ -216,7 +222,9 @@ def pieces_of(detections: Detections) -> list[Piece]:
         track = detections.track(row)
         if track and len(track["frame"]):
             flux = float(np.median(track["flux"])) if "flux" in track else float("nan")
-            pieces.append(Piece(track["frame"], track["x"], track["y"], flux))
+            called = str(detections["label"][row]) == "meteor"
+            meteor = float(detections["probability"][row]) if called else 0.0
+            pieces.append(Piece(track["frame"], track["x"], track["y"], flux, meteor))
             continue
         first, last = _ends(detections, row)
         frame, x, y = (np.array(values) for values in zip(*dict.fromkeys((first, last)), strict=True))

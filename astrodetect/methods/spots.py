@@ -40,12 +40,15 @@ class Spots:
     independence : float
         Number of independent frames per frame, at most 1: video codecs repeat the noise of one frame in
         the next.
+    restless : bool
+        Frames resembled the next ones, and what lasts was taken off.
     """
 
     m: NDArray[np.float32]
     near: NDArray[np.float32]
     corner_yx: tuple[int, int]
     independence: float = 1.0
+    restless: bool = False
 
     def take_out(self, frames: Sequence[int], x: Sequence[float], y: Sequence[float], radius: float) -> None:
         """Set what lies within `radius` (px) of a track to nothing, so that it is not found again."""
@@ -78,14 +81,15 @@ def measure_spots(window: Window, rows: slice, columns: slice) -> Spots:
     mask = None if window.mask is None else window.mask[rows, columns]
     m = _matched(d, least, mask)
     independence = _independence(m[:, ::3, ::3])
-    if independence < _REPEATED and len(d) > 2 * _LONG:
+    restless = independence < _REPEATED and len(d) > 2 * _LONG
+    if restless:
         # What a frame shares with those around it, but not with the next few: clouds that drift, blocks
         # that a codec keeps. What moves has moved on by then.
         d -= _lasting(d)
         m = _matched(d, least, mask)
         independence = _independence(m[:, ::3, ::3])
     near = _highest_near(_highest_near(m, 1), 2)
-    return Spots(m, near, (rows.start, columns.start), independence)
+    return Spots(m, near, (rows.start, columns.start), independence, restless)
 
 
 def _matched(d: NDArray[np.float32], least: float, mask: NDArray[np.bool_] | None) -> NDArray[np.float32]:

@@ -58,3 +58,5 @@ def test_pieces_of_something_that_flutters_are_one():
     assert same_object(bright, turned, RULES, RATE)
     assert not same_object(Piece(a.frame, a.x, a.y, 9000.0), turned, RULES, RATE)
     assert not same_object(a, turned, RULES, RATE)  # how bright it is is not known
+    meteor = Piece(a.frame, a.x, a.y, 1000.0, meteor=0.99)
+    assert not same_object(meteor, turned, RULES, RATE)  # a meteor beside a bird

@@ -10,6 +10,7 @@ from astrodetect.methods.measure import measure_track, refined_line
 from astrodetect.methods.paths import contrast, find_path
 from astrodetect.methods.reduction import reduce_window
 from astrodetect.methods.spots import measure_spots
+from astrodetect.methods.streaks import Line
 
 PIECE = slice(0, 64), slice(0, 64)
 
@@ -142,3 +143,21 @@ def test_a_bright_slow_meteor_is_told_from_a_flicker():
     assert line.speed == pytest.approx(1.2, rel=0.3)
     _, _, line = search(add_spot(noise(6), 20, 26, (30, 30), (0.0, 0.0), 40.0))
     assert line is None
+
+
+def test_light_before_a_cloud_that_drifts_is_measured_against_the_frames_around():
+    cloud = drifting_cloud(np.random.default_rng(3), contrast_adu=400.0, drift=0.15)
+    plain = noise(3)
+    with_meteor = add_spot(plain.copy(), 20, 38, (10, 10), (1.8, 2.2), 8.0)
+    truth = (with_meteor - plain)[20:39].sum(axis=(1, 2))
+    window = window_of(finished(with_meteor + cloud + 300))
+    speed = float(np.hypot(1.8, 2.2))
+    middle = 10 + 9 * 1.8, 10 + 9 * 2.2
+    line = Line(middle, (1.8 / speed, 2.2 / speed), (0.0,), (29.0, 1 / speed), -9 * speed, 9 * speed, 50.0)
+    errors = []
+    for restless in (False, True):
+        points = measure_track(window, line, 2.2, restless=restless)
+        flux = {point.frame: point.flux for point in points}
+        errors.append(np.median([abs(flux.get(20 + n, 0) - value) / value for n, value in enumerate(truth)]))
+    assert errors[1] < 0.3
+    assert errors[1] < 0.6 * errors[0]
