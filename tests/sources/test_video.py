@@ -247,6 +247,20 @@ def test_a_local_clock_is_told_unless_the_offset_or_the_record_is_known(tmp_path
     assert not stream.warnings
 
 
+@pytest.mark.parametrize(
+    ("frames", "lead"),
+    [('fps="25.000" head="30"', 1.2), ('fps="0" head="30"', 0.0), ('fps="25" head="nan"', 0.0), ("", 0.0)],
+)
+def test_the_clip_of_ufocapture_begins_before_its_trigger(tmp_path, frames, lead) -> None:
+    path = write(tmp_path / "M20200711_010453_EastBarnet_NE.avi", noise(2))
+    path.with_suffix(".xml").write_text(
+        f'<ufocapture_record y="2020" mo="07" d="11" h="01" m="04" s="53.87" tz="1" {frames}>'
+    )
+    stream, _, times, _ = read(path)
+    assert stream.start == pytest.approx(1594425893.87 - lead, abs=1e-6)
+    assert times[0] == pytest.approx(stream.start, abs=1e-6)
+
+
 def test_windows_give_every_frame_once_or_more(tmp_path) -> None:
     frames = noise(23)
     source = Video()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,9 +15,13 @@ _HEAD_BYTES = 8192
 
 @dataclass(frozen=True)
 class UfoRecord:
-    """What the ``ufocapture_record`` of a clip says: ``time`` in UTC Unix seconds, ``camera``, ``site``."""
+    """What the ``ufocapture_record`` of a clip says: ``camera``, ``site``, and times in UTC Unix seconds.
+
+    ``time`` is that of the trigger; ``start`` that of the first frame, ``head`` frames before it.
+    """
 
     time: float
+    start: float
     camera: str
     site: Site | None
 
@@ -61,4 +66,14 @@ def _record(values: dict[str, str]) -> UfoRecord | None:
     except (KeyError, ValueError):
         site = None
     camera = "_".join(values[key] for key in ("lid", "sid") if values.get(key))
-    return UfoRecord(moment.timestamp(), camera, site)
+    time = moment.timestamp()
+    return UfoRecord(time, time - _lead(values), camera, site)
+
+
+def _lead(values: dict[str, str]) -> float:
+    """Give the seconds of a clip that lie before its trigger; 0 where the record does not say."""
+    try:
+        lead = float(values["head"]) / float(values["fps"])
+    except (KeyError, ValueError, ZeroDivisionError):
+        return 0.0
+    return lead if 0 <= lead < math.inf else 0.0

@@ -122,7 +122,7 @@ class Video(FrameSource):
             text = self.start if isinstance(self.start, str) else self.start.isoformat()
             return parse_time(text), "setting start", camera, site, []
         if record:
-            return record.time, "UFOCapture record", record.camera or camera, site, []
+            return record.start, "UFOCapture record", record.camera or camera, site, []
         if named:
             time, source = shift_to_utc(named.time, named.zone, self.utc_offset)
             return time, source, camera, site, named_warnings(named.zone, self.utc_offset)
