@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+from astrodetect.core.errors import AstrodetectError
+from astrodetect.core.printing import printable_lines
+
+if TYPE_CHECKING:
+    from astrodetect.lint import Report
 
 
 @click.command()
@@ -17,34 +25,51 @@ def lint(context: click.Context, files: tuple[Path, ...], fix: bool, as_json: bo
 
     A finding says file, line, what is wrong, and what to do. With --fix, what can be corrected surely is
     corrected in a copy; the file itself stays as it is. Exit status 1 if a file has errors or warnings; notes
-    do not count.
+    do not count. A file that cannot be checked is told, the others are checked; then the status is 2.
     """
-    from astrodetect.core.printing import printable_lines
     from astrodetect.lint import lint as check
     from astrodetect.lint.checking import write_copy
 
-    reports = [check(path) for path in files]
-    copies = {str(r.path): str(write_copy(r)) for r in reports if fix and r.corrected is not None}
+    reports, copies, refused = [], {}, []
+    for path in files:
+        try:
+            report = check(path)
+            reports.append(report)
+            if fix and report.corrected is not None:
+                copies[str(path)] = str(write_copy(report))
+        except AstrodetectError as error:
+            refused.append(error)
     if as_json:
-        import json
-
-        listed = [
-            {"file": str(r.path), "format": r.format, "fixed": copies.get(str(r.path)),
-             "findings": [finding.to_dict() for finding in r.findings]} for r in reports
-        ]  # fmt: skip
-        click.echo(json.dumps(listed, indent=1, allow_nan=False))
+        _print_json(reports, copies)
     else:
         for report in reports:
             for finding in report.findings:
                 click.echo(printable_lines(str(finding)))
+    for report in reports:
+        _tell_of_copy(report, copies.get(str(report.path)))
+    for fault in refused:
+        click.echo(printable_lines(f"error: {fault}"), err=True)
     number = sum(finding.severity != "note" for report in reports for finding in report.findings)
     notes = sum(len(report.findings) for report in reports) - number
-    for path, copy in copies.items():
-        found = [finding for report in reports if str(report.path) == path for finding in report.findings]
-        left = sum(not finding.fixable and finding.severity != "note" for finding in found)
+    if reports:
+        told = f"{number} findings in {len(reports)} files" if number else f"{len(reports)} files: clean"
+        click.echo(told + (f"; {notes} notes" if notes else ""), err=True)
+    if refused or number:
+        context.exit(2 if refused else 1)
+
+
+def _print_json(reports: Sequence[Report], copies: Mapping[str, str]) -> None:
+    import json
+
+    listed = [
+        {"file": str(r.path), "format": r.format, "fixed": copies.get(str(r.path)),
+         "findings": [finding.to_dict() for finding in r.findings]} for r in reports
+    ]  # fmt: skip
+    click.echo(json.dumps(listed, indent=1, allow_nan=False))
+
+
+def _tell_of_copy(report: Report, copy: str | None) -> None:
+    if copy is not None:
+        left = sum(not finding.fixable and finding.severity != "note" for finding in report.findings)
         rest = f"; {left} findings are left in it" if left else ""
-        click.echo(f"{path}: corrected copy {copy}{rest}", err=True)
-    told = f"{number} findings in {len(files)} files" if number else f"{len(files)} files: clean"
-    click.echo(told + (f"; {notes} notes" if notes else ""), err=True)
-    if number:
-        context.exit(1)
+        click.echo(f"{report.path}: corrected copy {copy}{rest}", err=True)

@@ -64,7 +64,7 @@ def lint(path: Path | str) -> Report:
     path = Path(path)
     found = _format(path)
     notes = Notes(path)
-    _check_encoding(path, notes)
+    _check_encoding(path, notes, fixable=found.name in _BY_NAME)
     text: str | None = None
     if found.name == "gfe":
         from astrodetect.exchange.gfe_text import parse
@@ -82,7 +82,9 @@ def lint(path: Path | str) -> Report:
             for fault in found.read(path).faults:
                 notes.add("unreadable", fault.line, fault.text)
         except AstrodetectError as error:
-            notes.add("unreadable", 0, str(error))
+            place = re.match(rf"{re.escape(str(path))}(?:, line (\d+))?: ", str(error))
+            line = int(place[1] or 0) if place else 0
+            notes.add("unreadable", line, str(error)[place.end() if place else 0 :])
     findings = sorted(notes.findings, key=lambda finding: finding.line)
     return Report(path, found.name, tuple(findings), text)
 
@@ -100,16 +102,16 @@ def _format(path: Path) -> Format:
         raise
 
 
-def _check_encoding(path: Path, notes: Notes) -> None:
+def _check_encoding(path: Path, notes: Notes, *, fixable: bool) -> None:
     data = path.read_bytes()
     if data.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
-        notes.add("byte-order-mark", 1, "the file begins with a byte-order mark", fixable=True)
+        notes.add("byte-order-mark", 1, "the file begins with a byte-order mark", fixable=fixable)
     try:
         data.decode("utf-8")
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         what = f"byte {data[error.start]:#04x} is no UTF-8"
-        notes.add("encoding", line, what, fixable=True)
+        notes.add("encoding", line, what, fixable=fixable)
 
 
 def copy_name(path: Path) -> Path:

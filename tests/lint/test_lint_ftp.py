@@ -223,3 +223,32 @@ def test_a_platepar_of_another_camera_is_told(tmp_path):
     (source,) = Path(DATA).glob("ftp/FTPdetectinfo_UK003D*.txt")
     (tmp_path / "platepar_cmn2010.cal").symlink_to(Path(DATA) / "calibration" / "UK006S.json")
     assert {"inconsistent"} <= rules(written(tmp_path, source.read_text()))
+
+
+def test_a_file_that_cannot_be_checked_does_not_keep_the_others_from_it(tmp_path):
+    path = written(tmp_path, south())
+    (tmp_path / "empty.txt").touch()
+    done = astrodetect("catalog", "lint", "empty.txt", path.name, "nothing.txt", "--fix", cwd=tmp_path)
+    assert done.returncode == 2
+    assert f"{path.name}:16: error: azimuth counts from the south" in done.stdout
+    assert (tmp_path / f"{path.stem}.fixed.txt").exists()
+    assert [line.split(":")[1] for line in done.stderr.splitlines() if line.startswith("error")] == [
+        " empty.txt", " nothing.txt"
+    ]  # fmt: skip
+    done = astrodetect("catalog", "lint", path.name, "--fix", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "azimuth counts from the south" in done.stdout
+    assert "is there already" in done.stderr
+
+
+def test_other_formats_are_told_by_line_and_promised_no_copy(tmp_path):
+    path = tmp_path / "M20210317_234219_TC.xml"
+    record = '<ufocapture_record y="2021" mo="3" d="17" h="23" m="42" s="19" fps="25" cx="720" cy="576" '
+    path.write_bytes(f'{record}observer="\u5c71"></ufocapture_record>'.encode("shift_jis"))
+    report = lint(path)
+    assert [(f.rule, f.line, f.fixable) for f in report.findings] == [("encoding", 1, False)]
+    assert report.corrected is None
+    path.write_text(f"<!DOCTYPE x [\n<!ENTITY a 'b'>]>{record}/>")
+    (finding,) = lint(path).findings
+    assert (finding.rule, finding.line) == ("unreadable", 1)
+    assert str(path) not in finding.what
