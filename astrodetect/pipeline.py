@@ -12,7 +12,7 @@ from astrodetect import pipelines
 from astrodetect.core import registry
 from astrodetect.core.calibrator import Calibrator
 from astrodetect.core.choice import ALL, Choice
-from astrodetect.core.data import Recording, with_references
+from astrodetect.core.data import Recording, as_reference, with_references
 from astrodetect.core.detections import Detections
 from astrodetect.core.discovery import Sources, Tally, discover
 from astrodetect.core.errors import AstrodetectError, ConfigurationError
@@ -20,7 +20,6 @@ from astrodetect.core.hooks import HookCaller
 from astrodetect.core.plan import Plan, read_plan
 from astrodetect.core.process import resolve_device
 from astrodetect.core.results import RecordingBlock
-from astrodetect.core.stages import Stage
 from astrodetect.core.workers import process_all
 
 if TYPE_CHECKING:
@@ -142,14 +141,16 @@ class Pipeline:
         return iter(())
 
     def referenced(self, recordings: Iterable[Recording]) -> Iterator[Recording]:
-        """Let what stages take from other recordings, and calibrations, enter the fingerprints."""
-        stages = [s for s in self.plan.uses.values() if type(s).references is not Stage.references]
+        """Let all that results depend on enter the fingerprints: other recordings, files, calibrations."""
+        stages = self.plan.uses.values()
+        masks = [station.mask for station in self.plan.stations.values() if station.mask is not None]
         calibrator = Calibrator(self.plan)
         for recording in recordings:
             if recording.files:
                 registry.use_source(self.plan.source_name, self.plan.source)
                 others = [other for stage in stages for other in stage.references(recording)]
-                yield with_references(recording, [*others, *calibrator.references(recording)])
+                others += [*map(as_reference, masks), *calibrator.references(recording)]
+                yield with_references(recording, others)
             else:
                 yield recording
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from astrodetect.core.calibrating import calibration_sources, who_reads
 from astrodetect.core.calibration import Calibration
-from astrodetect.core.data import Recording, Site, Stream, Window
+from astrodetect.core.data import Recording, Site, Stream, Window, as_reference
 from astrodetect.core.detections import Detections
 from astrodetect.core.errors import AstrodetectError, ConfigurationError
 from astrodetect.core.magnitudes import with_magnitudes
@@ -77,10 +75,7 @@ class Calibrator:
         paths = set(self.named().values())
         if self.plan.calibrate.file is None:
             paths |= {path for source in self.sources if (path := source.find(recording)) is not None}
-        return [
-            Recording(path.name, fingerprint=_digest(path))
-            for path in sorted(paths - set(recording.file_paths))
-        ]
+        return [as_reference(path) for path in sorted(paths - set(recording.file_paths))]
 
     def reports(self) -> list[str]:
         """Give and forget what was doubtful in what `load` read."""
@@ -142,19 +137,6 @@ def _check_camera(found: Calibration, stream: Stream) -> None:
             f"{found.made_by}: of camera {found.camera}, the recording is of {stream.camera}; "
             f"if it is right, name it under [station.{stream.camera}] calibration"
         )
-
-
-def _digest(path: Path) -> str:
-    try:
-        status = path.stat()
-        return _content(path, status.st_mtime_ns, status.st_size)
-    except OSError:
-        return "unreadable"
-
-
-@lru_cache(maxsize=256)
-def _content(path: Path, _changed: int, _size: int) -> str:
-    return hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
 
 
 class Placement:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
@@ -308,3 +309,17 @@ def with_references(recording: Recording, references: Iterable[Recording]) -> Re
     parts = [part for other in references for part in (other.path, other.fingerprint.partition("-")[0])]
     own = recording.fingerprint.partition("-")[0]
     return replace(recording, fingerprint=f"{own}-{stable_id(*parts):016x}" if parts else own)
+
+
+def as_reference(path: Path) -> Recording:
+    """Give a file that a pipeline names as something on which results depend: its name and whole content."""
+    try:
+        status = path.stat()
+        return Recording(path.name, fingerprint=_content(path, status.st_mtime_ns, status.st_size))
+    except OSError:
+        return Recording(path.name, fingerprint="unreadable")
+
+
+@lru_cache(maxsize=256)
+def _content(path: Path, _changed: int, _size: int) -> str:
+    return hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import Field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 
 from astrodetect.core.calibration import Calibration
 from astrodetect.core.columns import Column
-from astrodetect.core.data import Array, Frame, Recording, Stream, Window
+from astrodetect.core.data import Array, Frame, Recording, Stream, Window, as_reference
 from astrodetect.core.detections import Detections
 from astrodetect.core.maps import Patches, ScoreMap, Selection
 
@@ -70,13 +71,16 @@ class Stage:
         """Free what `open` took."""
 
     def references(self, recording: Recording) -> Iterable[Recording]:
-        """Give the other recordings on which the result for this one depends.
+        """Give the other recordings and files on which the result for this one depends.
 
         They enter its fingerprint: when one of them changes, comes or goes, it is done again. The
-        answer depends on the archive alone. Given: none.
+        answer depends on the archive alone. Given: the files that the settings name.
         """
-        del recording
-        return ()
+        settings: tuple[Field[Any], ...] = fields(self) if is_dataclass(self) else ()
+        named = [getattr(self, setting.name) for setting in settings if setting.init]
+        own = recording.file_paths
+        files = [path for path in named if isinstance(path, Path) and path.is_file()]
+        return [as_reference(path) for path in files if path not in own]
 
     def report(self, message: str) -> None:
         """Tell the user something about this recording; ends up in ``/recordings`` and the summary."""

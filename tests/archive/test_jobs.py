@@ -247,3 +247,31 @@ def test_what_depends_on_others_is_done_again_when_they_change(archive, capsys):
     assert [path for path, _ in after] == paths
     assert run("--out", "again.h5") == 1
     assert content("again.h5") == content("night.h5")
+
+
+@dataclass
+class Reads(Preprocessor):
+    """Depends on a file that the pipeline names."""
+
+    table: Path
+
+    def process(self, window):
+        return window
+
+
+def test_recordings_are_done_again_when_a_file_that_the_pipeline_names_changes(archive, capsys):
+    text = Path("toy.toml").read_text() + '\n[[preprocess]]\nuse = "test_jobs:Reads"\ntable = "weights"\n'
+    Path("toy.toml").write_text(text)
+    Path("weights").write_bytes(b"old")
+    run("--out", "night.h5")
+    capsys.readouterr()
+
+    def again():
+        astrodetect(["run", "--pipeline", "toy.toml", "night", "--out", "night.h5", "--skip-failed"])
+        return capsys.readouterr().err
+
+    assert "42 done before" in again()
+    Path("weights").replace("other")
+    Path("weights").write_bytes(b"new")
+    assert "done before" not in again()
+    assert len(set(rows("night.h5", "path"))) == 42
