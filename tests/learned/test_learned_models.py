@@ -267,6 +267,8 @@ def test_bad_images_are_told_in_one_line(method):
     model = small_model(method)
     with pytest.raises(AstrodetectError, match=r"1 planes .* not of 3"):
         model(torch.zeros(1, 3, 60, 60))
+    with pytest.raises(AstrodetectError, match=r"1 planes .* not of 3"):
+        model(TensorScene(torch.zeros(1, 3, 60, 60)))
     images = spots()
     images[1, 0, 3, 3] = torch.nan
     with pytest.raises(AstrodetectError, match="image 1 of the batch holds pixels that are NaN"):
@@ -297,7 +299,8 @@ def test_constant_images_are_no_trouble(method):
         ({"scorer_strides": (1, 2, 3)}, "same length"),
         ({"scorer_kernel": 4}, "odd"),
         ({"labels": ("one",)}, "1 labels for n_classes = 2"),
-        ({"white": 0.0}, "must differ"),
+        ({"white": 0.0}, "numbers that differ"),
+        ({"white": float("nan")}, "numbers that differ"),
         ({"view": ()}, "view is empty"),
         ({"n_classes": 1}, "at least 2"),
         ({"method": "ips", "aggregation": "mean"}, "ips needs"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -207,8 +208,8 @@ def _problems(config: ModelConfig) -> list[str]:
         found.append(f"{len(config.labels)} labels for n_classes = {config.n_classes}")
     if config.n_classes < 2 and not config.multilabel:
         found.append("n_classes must be at least 2, or multilabel = true")
-    if config.white == config.black:
-        found.append("black and white must differ")
+    if config.white == config.black or not isfinite(config.white - config.black):
+        found.append("black and white must be numbers that differ")
     if config.prior_only and config.prior == 0:
         found.append("prior_only needs a prior above 0")
     if config.aggregation == "cross-attention" and config.feature_channels[-1] % config.heads:

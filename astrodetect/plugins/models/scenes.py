@@ -88,14 +88,14 @@ def as_scene(images: Tensor | Scene, channels: int) -> Scene:
     AstrodetectError
         Wrong number of dimensions or planes, or pixels that are not numbers.
     """
-    if not isinstance(images, Tensor):
-        return images
-    if images.ndim != 4:
+    if isinstance(images, Tensor) and images.ndim != 4:
         raise AstrodetectError(f"images are (B, C, H, W), not of shape {tuple(images.shape)}")
     if images.shape[1] != channels:
         raise AstrodetectError(
             f"the model takes images of {channels} planes (channels), not of {images.shape[1]}"
         )
+    if not isinstance(images, Tensor):
+        return images
     if images.is_floating_point() and not bool(torch.isfinite(images.sum())):
         # A sum may also overflow, and is forty times as fast as to look at every pixel.
         spoilt = ~torch.isfinite(images).flatten(1).all(dim=1)
