@@ -151,6 +151,10 @@ def _plan(path: Path, tables: dict[str, Any]) -> TrainingPlan:
     if problems:
         raise ConfigurationError(problems)
     classes = data.classes
+    if len(classes) < 2 and not data.several_labels:
+        raise ConfigurationError(
+            [f"{path}: [data]: only the class {', '.join(classes)}; two at least are needed"]
+        )
     model = replace(model, n_classes=len(classes), multilabel=data.several_labels, labels=classes)
     return TrainingPlan(str(path), data, model, train, how, transfer)
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from astrodetect.core.errors import AstrodetectError
+from astrodetect.training.config import read_training
 from astrodetect.training.data.glyphs import drawn_digits
 from astrodetect.training.data.idx import mnist_folder, read_idx, read_mnist
 from astrodetect.training.data.megapixel import MegapixelMnist, stroke_patterns
@@ -145,3 +146,10 @@ def test_missing_mnist_is_told(tmp_path, monkeypatch):
         mnist_folder(None)
     with pytest.raises(AstrodetectError, match="train-images-idx3-ubyte is missing"):
         read_mnist(tmp_path, "train")
+
+
+def test_a_table_of_one_class_is_refused(tmp_path):
+    (tmp_path / "labels.csv").write_text("path,label\n" + "".join(f"{i}.npy,no\n" for i in range(9)))
+    (tmp_path / "t.toml").write_text('[data]\nuse = "images"\ntable = "labels.csv"\n[train]\nout = "run"\n')
+    with pytest.raises(AstrodetectError, match="only the class no"):
+        read_training(tmp_path / "t.toml")
