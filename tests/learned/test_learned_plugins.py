@@ -5,7 +5,7 @@ from types import MappingProxyType
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from learned_samples import METHODS, saved_model, small_model
 
@@ -65,6 +65,7 @@ def test_selectors_conform_in_all_modes(name, mode):
 
 
 @settings(max_examples=40, deadline=None)
+@example(4, 19, 5, 16.0, 1, 0)
 @given(
     st.integers(1, 40), st.integers(1, 30), st.integers(1, 12), st.floats(0, 30), st.integers(1, 9),
     st.integers(0, 2**31),

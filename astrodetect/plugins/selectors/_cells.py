@@ -76,10 +76,12 @@ def best_peaks(
     """
     height, width = scores.data.shape
     reach = reach_of(scores.stride, suppress)
+    # Whether an equal neighbour is a rival depends on its own neighbours.
+    halo = 2 * reach[0]
     indices, values = np.empty(0, np.int64), np.empty(0, np.float32)
     for first in range(0, height, rows):
-        above = max(0, first - reach[0])
-        band = to_numpy(scores.data[above : first + rows + reach[0]]).astype(np.float32, copy=False)
+        above = max(0, first - halo)
+        band = to_numpy(scores.data[above : first + rows + halo]).astype(np.float32, copy=False)
         own = peaks(band, reach, above * width) & (band >= threshold)
         own[: first - above] = False
         own[first - above + rows :] = False
