@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from astrodetect.core.data import Site
+from astrodetect.sky.frames import angles, vectors
 
 Floats = NDArray[np.float64]
 
@@ -22,25 +23,10 @@ _TT_UTC = 69.184
 _WGS84 = 1
 
 
-def unit_vector(longitude: ArrayLike, latitude: ArrayLike) -> Floats:
-    """Give unit vectors (..., 3) of spherical coordinates in degrees."""
-    lon, lat = np.radians(longitude), np.radians(latitude)
-    return np.stack(
-        np.broadcast_arrays(np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)), axis=-1
-    )
-
-
-def angles(vectors: Floats) -> tuple[Floats, Floats]:
-    """Give longitude in [0, 360) and latitude in degrees of vectors (..., 3) of any length."""
-    lon = np.degrees(np.arctan2(vectors[..., 1], vectors[..., 0])) % 360.0
-    lat = np.degrees(np.arctan2(vectors[..., 2], np.hypot(vectors[..., 0], vectors[..., 1])))
-    return lon, lat
-
-
-def unit(vectors: Floats) -> Floats:
+def unit(points: Floats) -> Floats:
     """Give vectors (..., 3) at length 1; those of length 0 become NaN."""
-    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return vectors / np.where(length > 0, length, np.nan)
+    length = np.linalg.norm(points, axis=-1, keepdims=True)
+    return points / np.where(length > 0, length, np.nan)
 
 
 def separation(a: Floats, b: Floats) -> Floats:
@@ -68,14 +54,14 @@ def geodetic(positions: Floats) -> tuple[Floats, Floats, Floats]:
 
 def horizon_axes(latitude: float, longitude: float) -> Floats:
     """Give the unit vectors north, east and up of a place, the rows of a (3, 3) array."""
-    up = unit_vector(longitude, latitude)
-    east = unit_vector(longitude + 90.0, 0.0)
+    up = vectors(longitude, latitude)
+    east = vectors(longitude + 90.0, 0.0)
     return np.stack([np.cross(up, east), east, up])
 
 
 def horizontal_to_earth(az: ArrayLike, alt: ArrayLike, site: Site) -> Floats:
     """Give directions (n, 3) of azimuths (east of north) and altitudes in degrees, without refraction."""
-    return unit_vector(az, alt) @ horizon_axes(site.latitude, site.longitude)
+    return vectors(az, alt) @ horizon_axes(site.latitude, site.longitude)
 
 
 def earth_to_horizontal(directions: Floats, site: Site) -> tuple[Floats, Floats]:
@@ -113,18 +99,18 @@ def celestial_to_earth(ra: ArrayLike, dec: ArrayLike, time: ArrayLike, *, of_dat
         `ra` and `dec` are of the equator and equinox of date, and not precessed.
     """
     times = np.asarray(time, dtype=np.float64)
-    vectors = unit_vector(ra, dec)
+    directions = vectors(ra, dec)
     if not of_date:
-        vectors = vectors @ precession(float(np.mean(times))).T
-    lon, lat = angles(vectors)
-    return unit_vector(lon - sidereal_angle(times), lat)
+        directions = directions @ precession(float(np.mean(times))).T
+    lon, lat = angles(directions)
+    return vectors(lon - sidereal_angle(times), lat)
 
 
 def earth_to_celestial(directions: Floats, time: ArrayLike) -> tuple[Floats, Floats]:
     """Give right ascension and declination, ICRS in degrees, of directions (n, 3) at times (Unix seconds)."""
     times = np.asarray(time, dtype=np.float64)
     lon, lat = angles(directions)
-    return angles(unit_vector(lon + sidereal_angle(times), lat) @ precession(float(np.mean(times))))
+    return angles(vectors(lon + sidereal_angle(times), lat) @ precession(float(np.mean(times))))
 
 
 def solar_longitude(time: ArrayLike) -> Floats:

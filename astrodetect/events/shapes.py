@@ -8,15 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from astrodetect.events.directions import (
-    Floats,
-    celestial_to_earth,
-    horizon_axes,
-    position,
-    unit,
-    unit_vector,
-)
+from astrodetect.events.directions import Floats, celestial_to_earth, horizon_axes, position, unit
 from astrodetect.events.sightings import Sighting
+from astrodetect.sky.frames import vectors
 
 Ints = NDArray[np.int64]
 
@@ -116,7 +110,7 @@ def _directions(sightings: Sequence[Sighting], counts: Ints) -> Floats:
     places: dict[object, int] = {}
     which = np.array([places.setdefault(s.site, len(places)) for s in sightings])
     axes = np.array([horizon_axes(site[0], site[1]) for site in places])  # type: ignore[index]
-    directions: Floats = np.einsum("ni,nij->nj", unit_vector(az, alt), axes[np.repeat(which, counts)])
+    directions: Floats = np.einsum("ni,nij->nj", vectors(az, alt), axes[np.repeat(which, counts)])
     starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
     lacking = np.repeat(np.isnan(np.add.reduceat(az + alt, starts)), counts)
     month = np.floor(time / _MONTH)

@@ -18,14 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from astrodetect.events.directions import (
-    Floats,
-    celestial_to_earth,
-    separation,
-    solar_longitude,
-    unit,
-    unit_vector,
-)
+from astrodetect.events.directions import Floats, celestial_to_earth, separation, solar_longitude, unit
+from astrodetect.sky.frames import vectors
 
 #: Code of a meteor that belongs to no shower of the table.
 SPORADIC = "SPO"
@@ -191,14 +185,14 @@ def apparent_radiant(
     lat, lon, _ = np.moveaxis(np.asarray(site, dtype=np.float64), -1, 0)
     radiant = celestial_to_earth(ra, dec, time)
     fast = float(np.hypot(speed, _ESCAPE))
-    up = unit_vector(lon, lat)
+    up = vectors(lon, lat)
     zenith = separation(radiant, up)
     moved = 2.0 * np.degrees(np.arctan((fast - speed) / (fast + speed) * np.tan(np.radians(zenith) / 2.0)))
     toward = np.radians(zenith - moved)[..., None]
     across = radiant - np.sum(radiant * up, axis=-1, keepdims=True) * up
     across = across / np.maximum(np.linalg.norm(across, axis=-1, keepdims=True), 1e-9)
     attracted = np.cos(toward) * up + np.sin(toward) * across
-    turning = _ROTATION * np.cos(np.radians(lat))[..., None] * unit_vector(lon + 90.0, 0.0 * lat)
+    turning = _ROTATION * np.cos(np.radians(lat))[..., None] * vectors(lon + 90.0, 0.0 * lat)
     coming_from = fast * attracted + turning  # against the motion relative to the turning air
     return unit(coming_from), np.linalg.norm(coming_from, axis=-1)
 
@@ -237,7 +231,7 @@ def _misfit(paths: Paths, shower: Shower, longitude: Floats, rules: Rules) -> Fl
     """Give how badly a shower fits (n,): below 2, of two tests; infinite where one fails."""
     ra, dec = shower.radiant(longitude)
     radiant, speed = apparent_radiant(ra, dec, shower.speed, paths.time, paths.site)
-    up = unit_vector(paths.site[:, 1], paths.site[:, 0])
+    up = vectors(paths.site[:, 1], paths.site[:, 0])
     elevation = 90.0 - separation(radiant, up)
     behind = _behind(paths, radiant)
     length = separation(paths.begin, paths.end)
@@ -265,7 +259,7 @@ def _speed_misfit(paths: Paths, behind: Floats, length: Floats, speed: Floats, r
     sin(L) / s = sin(b + L) / r.
     """
     b, angle = np.radians(behind), np.radians(length)
-    up = unit_vector(paths.site[:, 1], paths.site[:, 0])
+    up = vectors(paths.site[:, 1], paths.site[:, 0])
     ground = _EARTH_RADIUS + paths.site[:, 2] / 1000.0
     with np.errstate(invalid="ignore", divide="ignore"):
         distance = speed * paths.duration * np.sin(b + angle) / np.sin(angle)

@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike
 
 from astrodetect.core.data import Site
 from astrodetect.core.errors import AstrodetectError
-from astrodetect.events.directions import Floats, angles, celestial_to_earth, horizon_axes, unit_vector
+from astrodetect.events.directions import Floats, celestial_to_earth, horizon_axes
+from astrodetect.sky.frames import angles, vectors
 
 #: Names of the columns of a table of sites, in lower case; the first is ours.
 _COLUMNS = {
@@ -126,7 +127,7 @@ def determines_site(ra: ArrayLike, dec: ArrayLike, az: ArrayLike, alt: ArrayLike
         As in `site_from_positions`.
     """
     values = np.stack([np.asarray(column, dtype=np.float64) for column in (ra, dec, az, alt, time)])
-    directions = unit_vector(*values[2:4][:, np.all(np.isfinite(values), axis=0)])
+    directions = vectors(*values[2:4][:, np.all(np.isfinite(values), axis=0)])
     if len(directions) < 2:
         return False
     return bool(_lever(directions) * _LARGEST_ERROR / _KM_PER_DEGREE > _FLOOR)
@@ -140,7 +141,7 @@ def _solve(
     if columns.shape[1] < 2:
         return None
     earth = celestial_to_earth(columns[0], columns[1], columns[4])
-    local = unit_vector(columns[2], columns[3]) * (1.0, -1.0, 1.0)  # north, west, up: right-handed
+    local = vectors(columns[2], columns[3]) * (1.0, -1.0, 1.0)  # north, west, up: right-handed
     return _rotation(local, earth)
 
 

@@ -11,8 +11,9 @@ import numpy as np
 
 from astrodetect.core.data import Recording
 from astrodetect.core.errors import AstrodetectError
-from astrodetect.events.directions import Floats, separation, unit_vector
+from astrodetect.events.directions import Floats, separation
 from astrodetect.lint.notes import Notes
+from astrodetect.sky.frames import vectors
 
 if TYPE_CHECKING:
     from astrodetect.core.calibration import Calibration
@@ -106,5 +107,5 @@ def _platepar(folder: Path, recording: str) -> Calibration | None:
 
 def _miss(calibration: Calibration, rows: Rows, y: Floats) -> float:
     sky = calibration.pixel_to_sky(rows.x, y, rows.time)
-    misses = separation(unit_vector(sky.ra, sky.dec), unit_vector(rows.ra, rows.dec))
+    misses = separation(vectors(sky.ra, sky.dec), vectors(rows.ra, rows.dec))
     return float(np.median(misses)) if np.all(np.isfinite(misses)) else np.inf

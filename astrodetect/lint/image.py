@@ -14,9 +14,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from astrodetect.events.directions import Floats, separation, unit_vector
+from astrodetect.events.directions import Floats, separation
 from astrodetect.lint.notes import Notes
 from astrodetect.lint.positions import Positions
+from astrodetect.sky.frames import vectors
 
 #: The flipped track must lie this much nearer to where it should be, and the other this far away (of cy).
 _NEARER, _FAR = 0.25, 0.1
@@ -145,8 +146,8 @@ def _flipped_by_pointing(track: _Track, size: tuple[float, float], pointing: Poi
 
 def _tangent(az: Floats, alt: Floats, centre_az: float, centre_alt: float) -> tuple[Floats, Floats]:
     """Give degrees to the right (east) and up from a centre, along arcs."""
-    there, centre = unit_vector(az, alt), unit_vector(centre_az, centre_alt)
-    east = unit_vector(centre_az + 90.0, 0.0)
+    there, centre = vectors(az, alt), vectors(centre_az, centre_alt)
+    east = vectors(centre_az + 90.0, 0.0)
     up = np.cross(centre, east)
     distance = separation(there, np.broadcast_to(centre, there.shape))
     angle = np.arctan2(there @ east, there @ up)
@@ -173,9 +174,7 @@ def _flipped_all_sky(track: _Track, size: tuple[float, float]) -> bool | None:
 
 def _flipped_if_upright(track: _Track, width: float) -> bool | None:
     """Compare the direction of motion in the image and over the horizon, as an upright camera sees it."""
-    length = float(
-        separation(unit_vector(track.az[0], track.alt[0]), unit_vector(track.az[-1], track.alt[-1]))
-    )
+    length = float(separation(vectors(track.az[0], track.alt[0]), vectors(track.az[-1], track.alt[-1])))
     pixels = float(np.hypot(track.x[-1] - track.x[0], track.y[-1] - track.y[0]))
     if length < _SHORTEST or pixels <= 0 or width / pixels * length > _ORDINARY or track.alt.max() > 55.0:
         return None
@@ -195,7 +194,7 @@ def sense_of(tracks: Sequence[tuple[Floats, Floats, Floats, Floats]]) -> int:
         Pixels (y downward) and degrees of each track, all of one camera.
     """
     x, y, az, alt = (np.concatenate(columns) for columns in zip(*tracks, strict=True))
-    middle = unit_vector(az, alt).mean(axis=0)
+    middle = vectors(az, alt).mean(axis=0)
     length = float(np.linalg.norm(middle))
     if length < 0.5 or len(x) < 6:
         return 0

@@ -15,10 +15,10 @@ from astrodetect.events.directions import (
     horizon_axes,
     position,
     unit,
-    unit_vector,
 )
 from astrodetect.events.showers import apparent_radiant, shower_named
 from astrodetect.events.sightings import POINTS, Sighting
+from astrodetect.sky.frames import vectors
 
 #: Cameras see a meteor above this altitude (deg), and nearer than this (km).
 _LOWEST, _FARTHEST = 12.0, 450.0
@@ -96,7 +96,7 @@ def _radiant(
     rng: np.random.Generator, lat: float, lon: float, time: float, shower: str
 ) -> tuple[Floats | None, float]:
     """Give the direction from which a meteor comes, and its speed; None if that is below the horizon."""
-    up = unit_vector(lon, lat)
+    up = vectors(lon, lat)
     if shower:
         known = shower_named(shower)
         place = (lat, lon, 0.0)

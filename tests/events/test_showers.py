@@ -13,9 +13,9 @@ from astrodetect.events.directions import (
     separation,
     solar_longitude,
     unit,
-    unit_vector,
 )
 from astrodetect.events.showers import Paths, apparent_radiant, associate, shower_named, shower_table
+from astrodetect.sky.frames import vectors
 
 SITE = Site(48.0, 11.0, 500.0)
 MAXIMUM = {
@@ -31,7 +31,7 @@ def when_high(code):
     """A time within half a day of the maximum at which the radiant stands 40 degrees high, or highest."""
     times = MAXIMUM[code] + np.arange(-12, 12) * 3600.0
     shower = shower_named(code)
-    up = unit_vector(SITE.longitude, SITE.latitude)
+    up = vectors(SITE.longitude, SITE.latitude)
     high = [float(celestial_to_earth(shower.ra, shower.dec, t) @ up) for t in times]
     return float(times[int(np.argmin(np.abs(np.array(high) - 0.6)))])
 
@@ -100,7 +100,7 @@ def test_few_of_random_meteors_are_given_to_a_shower():
 @settings(deadline=None)
 @given(st.floats(0, 360), st.floats(-60, 85), st.floats(12, 71))
 def test_zenith_attraction_draws_up_and_speeds_come_out_as_energy_says(ra, dec, speed):
-    up = unit_vector(SITE.longitude, SITE.latitude)
+    up = vectors(SITE.longitude, SITE.latitude)
     geocentric = celestial_to_earth(ra, dec, MAXIMUM["PER"])
     apparent, seen = apparent_radiant(ra, dec, speed, MAXIMUM["PER"], SITE)
     turning = 0.4651 * np.cos(np.radians(SITE.latitude))

@@ -6,13 +6,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from astrodetect.core.data import Site
-from astrodetect.events.directions import (
-    earth_to_celestial,
-    horizontal_to_earth,
-    separation,
-    unit_vector,
-)
+from astrodetect.events.directions import earth_to_celestial, horizontal_to_earth, separation
 from astrodetect.exchange.text import iso_text, iso_time
+from astrodetect.sky.frames import vectors
 
 SITE = Site(51.883123, -1.306161, 80.0)
 START = iso_time("2023-04-21T21:22:24.982")
@@ -23,8 +19,8 @@ SCALE = 14.4  # px/deg
 
 def pixels(az, alt):
     """Where an upright camera without distortion sees a place: x, and y from the top."""
-    there, centre = unit_vector(az, alt), unit_vector(*CENTRE)
-    east = unit_vector(CENTRE[0] + 90.0, 0.0)
+    there, centre = vectors(az, alt), vectors(*CENTRE)
+    east = vectors(CENTRE[0] + 90.0, 0.0)
     up = np.cross(centre, east)
     distance = separation(there, np.broadcast_to(centre, there.shape)) * SCALE
     angle = np.arctan2(there @ east, there @ up)
@@ -33,7 +29,7 @@ def pixels(az, alt):
 
 def track(az=(222.0, 224.0), alt=(58.0, 49.0), n=12, start=START + 2.4, rate=25.0):
     """A straight track in azimuth and altitude; columns as in GFE."""
-    ends = unit_vector(np.array(az), np.array(alt))
+    ends = vectors(np.array(az), np.array(alt))
     way = np.linspace(0, 1, n)[:, None]
     middle = ends[0] * (1 - way) + ends[1] * way
     azimuth = np.degrees(np.arctan2(middle[:, 1], middle[:, 0])) % 360

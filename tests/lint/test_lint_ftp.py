@@ -10,9 +10,10 @@ import pytest
 from lint_samples import HEIGHT, SITE, TRACKS, ftp
 from stranger_packages import astrodetect
 
-from astrodetect.events.directions import angles, precession, unit_vector
+from astrodetect.events.directions import precession
 from astrodetect.lint import lint
 from astrodetect.lint.checking import write_copy
+from astrodetect.sky.frames import angles, vectors
 
 DATA = os.environ.get("ASTRODETECT_DATA")
 real = pytest.mark.skipif(DATA is None, reason="ASTRODETECT_DATA names no folder with real recordings")
@@ -30,8 +31,8 @@ def south():
 def of_date():
     tracks = []
     for track in TRACKS:
-        vectors = unit_vector(track["ra"], track["dec"]) @ precession(float(track["time"][0])).T
-        tracks.append({**track, **dict(zip(("ra", "dec"), angles(vectors), strict=True))})
+        turned = vectors(track["ra"], track["dec"]) @ precession(float(track["time"][0])).T
+        tracks.append({**track, **dict(zip(("ra", "dec"), angles(turned), strict=True))})
     return ftp(tracks)
 
 

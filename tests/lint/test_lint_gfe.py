@@ -5,16 +5,17 @@ import pytest
 from astropy.table import Table
 from lint_samples import HEIGHT, START, Gfe, track
 
-from astrodetect.events.directions import angles as angles_of
-from astrodetect.events.directions import precession, unit_vector
+from astrodetect.events.directions import precession
 from astrodetect.lint import lint
 from astrodetect.lint.checking import write_copy
+from astrodetect.sky.frames import angles as angles_of
+from astrodetect.sky.frames import vectors
 from astrodetect.sky.refraction import apparent_altitude
 
 
 def of_date(gfe):
-    vectors = unit_vector(gfe.columns["ra"], gfe.columns["dec"]) @ precession(START).T
-    gfe.columns["ra"], gfe.columns["dec"] = angles_of(vectors)
+    turned = vectors(gfe.columns["ra"], gfe.columns["dec"]) @ precession(START).T
+    gfe.columns["ra"], gfe.columns["dec"] = angles_of(turned)
 
 
 def column(name, change):
