@@ -317,6 +317,27 @@ def check_folder(path: Path) -> None:
         )
 
 
+def check_free(path: Path, overwrite: bool) -> None:
+    """Refuse to write a catalog where one is being written, or is and may not be replaced, or is none.
+
+    Raises
+    ------
+    AstrodetectError
+        One of these, or the folder does not exist.
+    """
+    from astrodetect.catalogs.hdf5 import open_catalog
+
+    check_folder(path)
+    if path.exists():
+        if not overwrite:
+            raise AstrodetectError(f"{path}: exists; choose another name or give --overwrite")
+        open_catalog(path).close()  # anything else is not replaced
+    if parts_of(path).exists():
+        raise AstrodetectError(
+            f"{path}: a run is writing it or was broken off ({parts_of(path).name} is there)"
+        )
+
+
 def _check_catalog(
     path: Path, provenance: Mapping[str, str], columns: Sequence[Column], fresh: bool
 ) -> dict[int, str]:

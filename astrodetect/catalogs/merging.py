@@ -8,7 +8,7 @@ from pathlib import Path
 
 from astrodetect.catalogs.assembly import assemble
 from astrodetect.catalogs.hdf5 import open_catalog, put_in_place
-from astrodetect.catalogs.journal import Journal, check_folder, parts_of, told
+from astrodetect.catalogs.journal import Journal, check_free, parts_of, told
 from astrodetect.catalogs.labelling import carry
 from astrodetect.catalogs.pipelines import differences, pipeline_name
 from astrodetect.catalogs.sources import BlockSource, Segments, choose
@@ -58,15 +58,7 @@ def merge(
     StoppedError
         The disk is full.
     """
-    check_folder(out)
-    if out.exists():
-        if not overwrite:
-            raise AstrodetectError(f"{out}: exists; choose another name or give --overwrite")
-        open_catalog(out).close()  # anything else is not replaced
-    if parts_of(out).exists():
-        raise AstrodetectError(
-            f"{out}: a run is writing it or was broken off ({parts_of(out).name} is there)"
-        )
+    check_free(out, overwrite)
     with ExitStack() as stack:
         sources: list[BlockSource] = []
         for path in paths:

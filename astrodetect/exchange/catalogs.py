@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from astrodetect import __version__
-from astrodetect.catalogs.journal import Journal, parts_of
+from astrodetect.catalogs.journal import Journal, check_free
 from astrodetect.catalogs.reader import Catalog
 from astrodetect.core.columns import Column, site_columns
 from astrodetect.core.data import Site, stable_id
@@ -128,14 +128,7 @@ def import_files(
     AstrodetectError
         `out` exists, a file cannot be read, or none holds a recording.
     """
-    if out.exists():
-        if not overwrite:
-            raise AstrodetectError(f"{out}: exists; choose another name or give --overwrite")
-        Catalog(out).close()  # anything else is not replaced
-    if parts_of(out).exists():
-        raise AstrodetectError(
-            f"{out}: a run is writing it or was broken off ({parts_of(out).name} is there)"
-        )
+    check_free(out, overwrite)
     blocks: dict[int, RecordingBlock] = {}
     notes: list[str] = []
     for read in read_together(paths, format):

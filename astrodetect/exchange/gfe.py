@@ -15,16 +15,7 @@ from astrodetect.core.errors import AstrodetectError
 from astrodetect.exchange.formats import Format
 from astrodetect.exchange.gfe_text import MANDATORY_COLUMNS, MANDATORY_META, GfeText, parse
 from astrodetect.exchange.model import NAN, Content, Fault, Item, Observed, detections_of, refuse
-from astrodetect.exchange.outgoing import (
-    lacks_site,
-    lacks_sky,
-    lacks_time,
-    lacks_track,
-    outgoing,
-    require,
-    unique_names,
-    with_sky,
-)  # fmt: skip
+from astrodetect.exchange.outgoing import on_the_sky, unique_names
 from astrodetect.exchange.text import iso_time, number
 
 #: Names in use for the camera, the first that is there counts.
@@ -75,11 +66,7 @@ class Gfe(Format):
         """
         from astrodetect.exchange.gfe_write import ecsv, file_name
 
-        items = require(
-            self.name, outgoing(content), no_track=lacks_track, no_absolute_time=lacks_time,
-            no_position_on_the_sky=lacks_sky, no_known_site=lacks_site,
-        )  # fmt: skip
-        known = (with_sky(item) for item in items)
+        known = on_the_sky(self.name, content)
         yield from unique_names((file_name(item), ecsv(item)) for item in known)
 
 

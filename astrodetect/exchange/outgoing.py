@@ -177,3 +177,18 @@ def unique_names(files: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, byte
             yield (f"{stem}_{seen[name]}{dot}{suffix}" if dot else f"{name}_{seen[name]}"), data
         else:
             yield name, data
+
+
+def on_the_sky(name: str, content: Content) -> list[Outgoing]:
+    """Give what a format holds that wants times, places on the sky and a site: points with all of them.
+
+    Raises
+    ------
+    AstrodetectError
+        Detections have no absolute time, no position on the sky, or no known site.
+    """
+    items = require(
+        name, outgoing(content), no_track=lacks_track, no_absolute_time=lacks_time,
+        no_position_on_the_sky=lacks_sky, no_known_site=lacks_site,
+    )  # fmt: skip
+    return [with_sky(item) for item in items]

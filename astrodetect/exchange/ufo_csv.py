@@ -15,16 +15,7 @@ from astrodetect.core.data import Site
 from astrodetect.core.errors import AstrodetectError
 from astrodetect.exchange.formats import Format
 from astrodetect.exchange.model import NAN, Content, Observed, detections_of
-from astrodetect.exchange.outgoing import (
-    Outgoing,
-    lacks_site,
-    lacks_sky,
-    lacks_time,
-    lacks_track,
-    outgoing,
-    require,
-    with_sky,
-)  # fmt: skip
+from astrodetect.exchange.outgoing import Outgoing, on_the_sky
 from astrodetect.exchange.text import number, read_text, to_moment
 
 _HEADER = "Ver,Y,M,D,h,m,s,Mag,Dur,Az1,Alt1,Az2,Alt2, Ra1, Dec1, Ra2, Dec2,ID,Long,Lat,Alt,Tz"
@@ -74,11 +65,7 @@ class UfoCsv(Format):
         AstrodetectError
             Detections have no absolute time, no position on the sky, or no known site.
         """
-        items = require(
-            self.name, outgoing(content), no_track=lacks_track, no_absolute_time=lacks_time,
-            no_position_on_the_sky=lacks_sky, no_known_site=lacks_site,
-        )  # fmt: skip
-        lines = [_HEADER, *(_line(with_sky(item)) for item in items)]
+        lines = [_HEADER, *map(_line, on_the_sky(self.name, content))]
         yield "astrodetect_R91.csv", "".join(f"{line}\n" for line in lines).encode("utf-8", "replace")
 
 
