@@ -16,13 +16,15 @@ from astrodetect.report.folder import MARK
 
 @dataclass
 class Plain(FrameSource):
+    """Files of a suffix. To discover is to look at names: what opens one fails the test."""
+
     suffixes: ClassVar[tuple[str, ...]] = (".dat",)
 
     def open(self, recording, device="cpu") -> Stream:
-        raise NotImplementedError
+        raise AssertionError(f"{recording.path} was opened")
 
     def frames(self) -> Iterator[Frame]:
-        raise NotImplementedError
+        raise AssertionError("frames were read")
 
 
 @dataclass
