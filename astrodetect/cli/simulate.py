@@ -17,6 +17,9 @@ def _parse_shape(context: click.Context, parameter: click.Parameter, value: str)
 
 @click.command()
 @click.argument("out", type=click.Path(path_type=Path))
+@click.option(
+    "--scene", type=click.Choice(["night"]), default="night", show_default=True, help="What is simulated."
+)
 @click.option("--recordings", default=8, show_default=True, help="How many recordings.")
 @click.option(
     "--format", type=click.Choice(["freeture", "avi", "fits", "ff"]), default="freeture", show_default=True,
@@ -40,17 +43,16 @@ def _parse_shape(context: click.Context, parameter: click.Parameter, value: str)
 )
 @click.option("--force", is_flag=True, help="Replace an earlier simulation, or write beside what is in OUT.")
 @click.option("--quiet", is_flag=True, help="No progress and no summary.")
-def simulate(out: Path, **options: Any) -> None:
+def simulate(out: Path, scene: str, **options: Any) -> None:
     """Write synthetic recordings to the folder OUT, with truth.csv and tracks.csv.
 
     Each recording has one meteor of known path and brightness, but for an eighth of them, which have
-    none. All have distractors. settings.txt says with what settings they were made.
+    none. All have distractors. settings.txt says with what settings they were made. Defaults are those of
+    --scene night.
     """
-    from astrodetect.core.errors import AstrodetectError
-    from astrodetect.simulation.command import run
+    from astrodetect.simulation.scenes import simulate_scene
 
-    try:
-        run(out, **options)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise AstrodetectError(f"{out}: the simulation cannot be written: {reason}") from error
+    source = click.get_current_context().get_parameter_source
+    default = click.core.ParameterSource.DEFAULT
+    chosen = {name: value for name, value in options.items() if source(name) != default}
+    simulate_scene(out, scene, chosen)

@@ -21,17 +21,17 @@ _MARK = "# astrodetect simulate"
 def run(
     out: Path,
     *,
-    recordings: int,
-    format: str,  # noqa: A002
-    shape: tuple[int, int],
-    frames: int,
-    frame_rate: float,
-    bits: str | None,
-    sky: str,
-    distractors: int,
-    seed: int,
-    force: bool,
-    quiet: bool,
+    recordings: int = 8,
+    format: str = "freeture",  # noqa: A002
+    shape: tuple[int, int] = (480, 640),
+    frames: int = 100,
+    frame_rate: float = 30.0,
+    bits: str | None = None,
+    sky: str = "mixed",
+    distractors: int = 5,
+    seed: int = 0,
+    force: bool = False,
+    quiet: bool = False,
 ) -> None:
     """Simulate a night as the command line asks; see the command's help for the options.
 
