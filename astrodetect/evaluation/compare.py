@@ -329,13 +329,35 @@ def _rows_by_recording(table: Any) -> dict[int, list[Row]]:
 def _locate(
     truth: Sequence[TruthObject], paths: Iterable[str], labels: Sequence[str]
 ) -> tuple[dict[str, list[TruthObject]], tuple[str, ...], int]:
-    """Sort objects by the catalog's path of their recording: the full one, else an unambiguous end of it."""
+    """Sort objects by recording; tell which recordings are absent, and how many wanted objects with them."""
+    located, absent = locate(truth, paths)
+    wanted = sum(item.label in labels or not item.label for item in absent)
+    return located, tuple(sorted({item.path for item in absent})), wanted
+
+
+def locate(
+    truth: Sequence[TruthObject], paths: Iterable[str]
+) -> tuple[dict[str, list[TruthObject]], list[TruthObject]]:
+    """Sort objects by the path of their recording: the full one, else an unambiguous last part of it.
+
+    Parameters
+    ----------
+    truth : sequence of TruthObject
+        Objects.
+    paths : iterable of str
+        Recordings that there are.
+
+    Returns
+    -------
+    dict of str to list of TruthObject, list of TruthObject
+        By path; and those whose recording is not there.
+    """
     known = set(paths)
     by_name: dict[str, list[str]] = {}
     for path in known:
         by_name.setdefault(path.rsplit("/", 1)[-1], []).append(path)
     located: dict[str, list[TruthObject]] = {}
-    absent: dict[str, int] = {}
+    absent: list[TruthObject] = []
     for item in truth:
         path = item.path if item.path in known else ""
         if not path:
@@ -344,5 +366,5 @@ def _locate(
         if path:
             located.setdefault(path, []).append(item)
         else:
-            absent[item.path] = absent.get(item.path, 0) + (item.label in labels or not item.label)
-    return located, tuple(sorted(absent)), sum(absent.values())
+            absent.append(item)
+    return located, absent
