@@ -201,9 +201,9 @@ def _reach(kind: Overlap, least: float) -> float:
     the extent of what encloses them by the sum of their sides.
     """
     apart = -least
-    if apart <= 0 or kind == "iou":
+    if apart <= 0:
         return 1.0 + 1e-9
-    if apart >= 1:
+    if apart >= 1 or kind == "iou":
         return float("inf")
     if kind == "giou":
         return 2.0 / (1.0 - apart)
