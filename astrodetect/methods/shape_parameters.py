@@ -102,6 +102,13 @@ class ShapeParameters:
         turned[..., 3] = 1 - turned[..., 3]
         return turned
 
+    def brightened(self, parameters: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
+        """Give the parameters in an image that is multiplied by `factor`."""
+        changed = parameters.copy()
+        low, high = self.flux
+        changed[..., 0] += np.log(factor) / np.log(high / low)
+        return changed
+
 
 def _scaled(values: ArrayLike, limits: tuple[float, float]) -> NDArray[np.float64]:
     low, high = np.log(limits)

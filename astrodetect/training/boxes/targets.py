@@ -115,7 +115,8 @@ class BoxTargets:
         """
         edges = np.array([*reversed(shape), 1][:3])
         low, high = self.boxes[:, :3], self.boxes[:, 3:]
-        return self.take(((low >= 0) & (high <= edges)).all(axis=1))
+        within: NDArray[np.bool_] = np.concatenate([low >= 0, high <= edges], axis=1)
+        return self.take(np.asarray(within.all(axis=1)))
 
     def clipped(self, shape: Sequence[int], least: float = 1.0) -> BoxTargets:
         """Give the parts of the boxes that lie inside an image.
