@@ -18,7 +18,11 @@ def _parse_shape(context: click.Context, parameter: click.Parameter, value: str)
 @click.command()
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option(
-    "--scene", type=click.Choice(["night"]), default="night", show_default=True, help="What is simulated."
+    "--scene",
+    type=click.Choice(["night", "radio", "stars", "trails"]),
+    default="night",
+    show_default=True,
+    help="What is simulated: recordings of meteors, or FITS images of radio sources, stars, trails.",
 )
 @click.option("--recordings", default=8, show_default=True, help="How many recordings.")
 @click.option(
@@ -39,6 +43,12 @@ def _parse_shape(context: click.Context, parameter: click.Parameter, value: str)
     "--distractors", default=5, show_default=True, help="Aircraft, satellites, lightning ... per recording."
 )
 @click.option(
+    "--set",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A setting of --scene radio, stars or trails, such as density=140; may be given several times.",
+)
+@click.option(
     "--seed", default=0, show_default=True, help="The same seed gives the same night in every format."
 )
 @click.option("--force", is_flag=True, help="Replace an earlier simulation, or write beside what is in OUT.")
@@ -49,6 +59,10 @@ def simulate(out: Path, scene: str, **options: Any) -> None:
     Each recording has one meteor of known path and brightness, but for an eighth of them, which have
     none. All have distractors. settings.txt says with what settings they were made. Defaults are those of
     --scene night.
+
+    The other scenes are still images (FITS with WCS; 1024x1024 unless --shape is given) and take
+    --recordings, --shape, --seed, --set, --force and --quiet; their truth.csv has position, flux, shape
+    and box of each source.
     """
     from astrodetect.simulation.scenes import simulate_scene
 

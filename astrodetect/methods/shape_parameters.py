@@ -8,8 +8,6 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from astrodetect.core.errors import AstrodetectError
-
 
 @dataclass(frozen=True)
 class ShapeParameters:
@@ -21,7 +19,7 @@ class ShapeParameters:
 
     Raises
     ------
-    AstrodetectError
+    ValueError
         A range is not 0 < low < high.
 
     Examples
@@ -43,7 +41,7 @@ class ShapeParameters:
         for name in ("flux", "size"):
             low, high = getattr(self, name)
             if not 0 < low < high:
-                raise AstrodetectError(f"{name} is {low:g} to {high:g}; expected 0 < low < high")
+                raise ValueError(f"{name} is {low:g} to {high:g}; expected 0 < low < high")
 
     def encode(
         self, flux: ArrayLike, major: ArrayLike, minor: ArrayLike, theta: ArrayLike

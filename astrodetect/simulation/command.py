@@ -15,7 +15,7 @@ from astrodetect.simulation.writers import FF_FRAMES, FORMATS
 #: Says with what settings a folder was made, and marks it as a simulation.
 SETTINGS_FILE = "settings.txt"
 #: Its first line.
-_MARK = "# astrodetect simulate"
+MARK = "# astrodetect simulate"
 
 
 def run(
@@ -54,7 +54,7 @@ def run(
     specs = plan_night(recordings, settings, sky, seed)
     prepare_folder(out, force=force)
     out.mkdir(parents=True, exist_ok=True)
-    head = f"{_MARK}\nrecordings = {recordings}\nformat = {format}\nseed = {seed}\nsky = {sky}\n"
+    head = f"{MARK}\nrecordings = {recordings}\nformat = {format}\nseed = {seed}\nsky = {sky}\n"
     (out / SETTINGS_FILE).write_text(head + settings.describe() + "\n", encoding="utf-8")
     with _bar(recordings, quiet) as bar:
         simulate_night(
@@ -64,12 +64,14 @@ def run(
         meteors = sum(len(spec.meteors) for spec in specs)
         megabytes = sum(path.stat().st_size for path in out.rglob("*") if path.is_file()) / 1e6
         sys.stdout.write(
-            f"{out}: {_count(recordings, 'recording')} ({format}, {frames} frames of {shape[0]}x{shape[1]}), "
-            f"{_count(meteors, 'meteor')}, {megabytes:.0f} MB; truth in {out / 'truth.csv'}\n"
+            f"{out}: {counted(recordings, 'recording')} "
+            f"({format}, {frames} frames of {shape[0]}x{shape[1]}), "
+            f"{counted(meteors, 'meteor')}, {megabytes:.0f} MB; truth in {out / 'truth.csv'}\n"
         )
 
 
-def _count(number: int, word: str) -> str:
+def counted(number: int, word: str) -> str:
+    """Give a number with its noun, such as ``3 fields``."""
     return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
@@ -98,7 +100,7 @@ def prepare_folder(out: Path, *, force: bool) -> None:
             f"{out}: is not empty; give another folder, or --force to replace a simulation in it"
         )
     mark = out / SETTINGS_FILE
-    if mark.is_file() and mark.read_text(encoding="utf-8", errors="replace").startswith(_MARK):
+    if mark.is_file() and mark.read_text(encoding="utf-8", errors="replace").startswith(MARK):
         _remove_recordings(out)
 
 

@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 SHAPE_COLUMNS = ("flux", "major", "minor", "theta")
 BOX_COLUMNS = ("x_min", "y_min", "x_max", "y_max")
 
+#: Square pixels in which the density of a scene is counted.
+PATCH_AREA = 256 * 256
+
 
 @dataclass(frozen=True)
 class Field:
@@ -20,8 +23,8 @@ class Field:
 
     Attributes
     ----------
-    image : (H, W) float32 array
-        Pixels.
+    image : (H, W) array
+        Pixels, of the type that the instrument gives.
     sources : mapping of str to (n,) array
         The truth, a column each. All scenes have ``label``; ``x``, ``y`` (centre, px); ``flux`` (sum over
         pixels, in the image's unit); ``major``, ``minor`` (full widths at half maximum, px, as seen:
@@ -34,7 +37,7 @@ class Field:
         Sources in the image that are too faint for the list.
     """
 
-    image: NDArray[np.float32]
+    image: NDArray[Any]
     sources: Mapping[str, NDArray[Any]]
     header: Mapping[str, Any] = field(default_factory=dict)
     unlisted: int = 0
@@ -71,3 +74,34 @@ def blended(x: NDArray[Any], y: NDArray[Any], reach: NDArray[Any]) -> NDArray[np
         touched[close] = True
         touched[row] |= len(close) > 0
     return touched
+
+
+def inside(x: NDArray[Any], y: NDArray[Any], shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Tell which positions lie on a pixel of an image of a shape."""
+    height, width = shape
+    return np.asarray((x >= -0.5) & (x < width - 0.5) & (y >= -0.5) & (y < height - 0.5))
+
+
+def tangent_plane(
+    shape: tuple[int, int], pixel: float, centre: tuple[float, float], projection: str = "TAN"
+) -> dict[str, Any]:
+    """Give the cards of a projection in which north is towards +y and east towards -x.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        Height and width.
+    pixel : float
+        Side of a pixel in its middle, arcseconds.
+    centre : (float, float)
+        Right ascension and declination of its middle, degrees.
+    projection : str
+        Three letters of FITS.
+    """
+    height, width = shape
+    return {
+        "CTYPE1": f"RA---{projection}", "CRPIX1": (width + 1) / 2, "CRVAL1": centre[0],
+        "CDELT1": -pixel / 3600, "CUNIT1": "deg",
+        "CTYPE2": f"DEC--{projection}", "CRPIX2": (height + 1) / 2, "CRVAL2": centre[1],
+        "CDELT2": pixel / 3600, "CUNIT2": "deg", "RADESYS": "ICRS",
+    }  # fmt: skip

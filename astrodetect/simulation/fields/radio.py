@@ -10,18 +10,16 @@ import numpy as np
 from annotated_types import Ge, Gt, Le
 from numpy.typing import NDArray
 
-from astrodetect.core.errors import AstrodetectError
 from astrodetect.methods.ellipses import axes_of, boxes_of, moments_of
-from astrodetect.simulation.fields.field import BOX_COLUMNS, Field, blended
+from astrodetect.simulation.fields.field import BOX_COLUMNS, PATCH_AREA, Field, blended, inside, tangent_plane
 from astrodetect.simulation.fields.noise import beam_noise
+from astrodetect.simulation.fields.powers import more, power_law
 from astrodetect.simulation.fields.stamps import add_gaussians
 
 Positive = Annotated[float, Gt(0)]
 NotNegative = Annotated[float, Ge(0)]
 Fraction = Annotated[float, Ge(0), Le(1)]
 
-#: Square pixels in which the density is counted.
-PATCH_AREA = 256 * 256
 #: Names of the populations: active nuclei (compact), galaxies that form stars (extended).
 POPULATIONS = ("compact", "extended")
 
@@ -38,7 +36,7 @@ class RadioScene:
 
     Raises
     ------
-    AstrodetectError
+    ValueError
         Fluxes or axes are not in order.
 
     Examples
@@ -91,12 +89,12 @@ class RadioScene:
 
     def __post_init__(self) -> None:
         if not self.faintest <= self.anchor < self.brightest:
-            raise AstrodetectError(
+            raise ValueError(
                 f"faintest is {self.faintest:g}, anchor {self.anchor:g}, brightest {self.brightest:g} Jy; "
                 "expected faintest <= anchor < brightest"
             )
         if not 1.9 * self.pixel <= self.beam[1] <= self.beam[0]:
-            raise AstrodetectError(
+            raise ValueError(
                 f"beam is {self.beam[0]:g} x {self.beam[1]:g} arcsec; expected the longer axis first, and "
                 f"the shorter at least 1.9 pixels ({1.9 * self.pixel:g} arcsec)"
             )
@@ -145,7 +143,7 @@ class RadioScene:
         parts = []
         for kind, share in enumerate((self.compact, 1 - self.compact)):
             slope = self.slopes[kind]
-            mean = self.density * share * patches * _more(slope, self.faintest, self.anchor, self.brightest)
+            mean = self.density * share * patches * more(slope, self.faintest, self.anchor, self.brightest)
             flux = power_law(rng.random(rng.poisson(mean)), slope, self.faintest, self.brightest)
             n = len(flux)
             grown = self.sizes[kind] * (flux / 1e-5) ** (0.3, 0.15)[kind]
@@ -165,13 +163,11 @@ class RadioScene:
 
     def _listed(self, drawn: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Give the truth: what is bright enough, and has its centre in the image."""
-        height, width = self.shape
         flux = drawn["flux_jy"] * self.beam_area
         noise = self.noise or np.finfo(float).tiny
         snr = np.sqrt(drawn["peak"] * drawn["flux_jy"]) / noise
         x, y = drawn["x"], drawn["y"]
-        inside = (x >= -0.5) & (x < width - 0.5) & (y >= -0.5) & (y < height - 0.5)
-        kept = np.flatnonzero(inside & (snr >= self.listed_snr))
+        kept = np.flatnonzero(inside(x, y, self.shape) & (snr >= self.listed_snr))
         kept = kept[np.argsort(-flux[kept], kind="stable")]
         major, minor, theta = axes_of(drawn["moments"][kept])
         boxes = boxes_of(x[kept], y[kept], drawn["moments"][kept], self.box_scale)
@@ -188,29 +184,7 @@ class RadioScene:
         }  # fmt: skip
 
     def _header(self) -> dict[str, Any]:
-        height, width = self.shape
-        step = self.pixel / 3600
         return {
             "BUNIT": "JY/BEAM", "BMAJ": self.beam[0] / 3600, "BMIN": self.beam[1] / 3600,
-            "BPA": (self.beam[2] - 90.0) % 180.0,
-            "CTYPE1": "RA---SIN", "CRPIX1": (width + 1) / 2, "CRVAL1": self.centre[0], "CDELT1": -step,
-            "CUNIT1": "deg",
-            "CTYPE2": "DEC--SIN", "CRPIX2": (height + 1) / 2, "CRVAL2": self.centre[1], "CDELT2": step,
-            "CUNIT2": "deg", "RADESYS": "ICRS", "EQUINOX": 2000.0,
+            "BPA": (self.beam[2] - 90.0) % 180.0, **tangent_plane(self.shape, self.pixel, self.centre, "SIN"),
         }  # fmt: skip
-
-
-def power_law(uniform: NDArray[Any], slope: float, low: float, high: float) -> NDArray[np.float64]:
-    """Turn uniform numbers in 0-1 into numbers with the density S^-slope between `low` and `high`."""
-    if abs(slope - 1) < 1e-9:
-        return np.asarray(low * (high / low) ** uniform)
-    power = 1 - slope
-    return np.asarray((low**power + uniform * (high**power - low**power)) ** (1 / power))
-
-
-def _more(slope: float, low: float, anchor: float, high: float) -> float:
-    """Give how many sources are above `low` for one that is above `anchor`."""
-    if abs(slope - 1) < 1e-9:
-        return math.log(high / low) / math.log(high / anchor)
-    power = 1 - slope
-    return float((low**power - high**power) / (anchor**power - high**power))
