@@ -249,3 +249,63 @@ def test_real_ff_files_are_the_right_way_up() -> None:
             image = window.planes["image"][near]
             errors.append(abs(int(window.planes["argmax"][near].flat[image.argmax()]) - frame))
         assert np.median(errors) <= 2
+
+
+FTP_HEAD = """Meteor Count = 000001
+-----------------------------------------------------
+Processed with RMS 1.0
+-----------------------------------------------------
+FF  folder = /night
+CAL folder = /night
+-----------------------------------------------------
+FF  file processed
+CAL file processed
+Cam# Meteor# #Segments fps hnr mle bin Pix/fm Rho Phi
+Per segment:  Frame# Col Row RA Dec Azim Elev Inten Mag
+-------------------------------------------------------
+"""
+FTP_METEOR = """Recalibrated with RMS
+UK0006 0001 0003 0025.00 000.0 000.0  00.0 008.3 0229.2 -164.5
+"""
+
+
+def write_ftp(path: Path, first: int) -> None:
+    rows = "".join(f"{first + i}.4 {4 + 2 * i}.00 {9 + i}.00 0 0 0 0 100 2.3\n" for i in range(3))
+    path.write_text(f"{FTP_HEAD}{NAME}\n{FTP_METEOR}{rows}")
+
+
+def camera_frames(path: Path) -> tuple[list[int], list[str]]:
+    source = RmsFF()
+    (recording,) = source.find(path.parent)
+    with opened(source, recording):
+        found = source.camera_detections()
+        return ([] if found is None else [int(i) for i in found["frame_start"]]), source.take_reports()
+
+
+def test_what_the_camera_found_is_given_as_its_own_detections(tmp_path):
+    path = tmp_path / NAME
+    write_fits(path)
+    assert camera_frames(path) == ([], [])
+    write_ftp(tmp_path / "FTPdetectinfo_UK0006_20230421_194826_180103_unfiltered.txt", 40)
+    assert camera_frames(path)[0] == [40]
+    write_ftp(tmp_path / "FTPdetectinfo_UK0006_20230421_194826_180103.txt", 50)
+    write_ftp(tmp_path / "FTPdetectinfo_UK0006_20230421_194826_180103_manual.txt", 60)
+    assert camera_frames(path)[0] == [50, 60]
+    source = RmsFF()
+    with opened(source, next(iter(source.find(tmp_path)))):
+        found = source.camera_detections()
+    assert [float(found[name][0]) for name in ("x_start", "y_start", "x_end", "y_end")] == [4, 9, 8, 11]
+    assert list(found["label"]) == ["meteor", "meteor"]
+    assert found.track(0)["frame"].tolist() == [50, 51, 52]
+    assert found.track(0)["time"] == pytest.approx(START + np.array([50.4, 51.4, 52.4]) / 25)
+    assert "rho" not in found
+
+
+def test_a_list_of_the_camera_that_is_cut_off_costs_nothing_but_itself(tmp_path):
+    path = tmp_path / NAME
+    write_fits(path)
+    (tmp_path / "FTPdetectinfo_UK0006_20230421_194826_180103.txt").write_text(f"{FTP_HEAD}{NAME}\n")
+    frames, told = camera_frames(path)
+    assert frames == []
+    assert len(told) == 1
+    assert told[0].startswith("FTPdetectinfo_UK0006_20230421_194826_180103.txt cannot be read")

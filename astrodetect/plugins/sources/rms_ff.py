@@ -21,6 +21,7 @@ from astrodetect.core.stages import FrameSource
 from astrodetect.methods.names import NameTime, time_from_name
 
 if TYPE_CHECKING:
+    from astrodetect.core.detections import Detections
     from astrodetect.plugins.sources._rms_files import FF
 
 _NAME = re.compile(r"FF_?[A-Za-z0-9]+_\d{8}_\d{6}_\d{3,6}(_\d+)?\.(bin|fits?(\.(gz|bz2))?)", re.IGNORECASE)
@@ -39,7 +40,8 @@ class RmsFF(FrameSource):
 
     The time of the first frame is that of the name; ``DATE-OBS`` where the name has none. Times of
     single frames come from the FT file beside it, or else from the frame rate. The folder's
-    ``mask.bmp`` is used (black is ignored) and its site; its ``flat.bmp`` is not applied.
+    ``mask.bmp`` is used (black is ignored) and its site; its ``flat.bmp`` is not applied. Meteors of the
+    folder's FTPdetectinfo are given as the camera's own detections.
 
     `frames` rebuilds frame k as the maximum where it fell in frame k, and the mean elsewhere.
     """
@@ -159,6 +161,12 @@ class RmsFF(FrameSource):
             planes=MappingProxyType(planes),
             mask=self.stream.mask,
         )
+
+    def camera_detections(self) -> Detections | None:
+        """Give what the camera's software wrote into FTPdetectinfo of this folder."""
+        from astrodetect.plugins.sources._rms_detections import camera_detections
+
+        return camera_detections(self.recording.file_paths[0], self.report)
 
     def _opened(self) -> tuple[FF, NDArray[np.float64]]:
         if self._ff is None or self._times is None:
