@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from astrodetect.core import settings
 from astrodetect.core.errors import AstrodetectError, ConfigurationError
@@ -13,16 +13,22 @@ from astrodetect.core.registry import nearest
 from astrodetect.plugins.models.config import ModelConfig
 from astrodetect.training.data.files import LabelledImages
 from astrodetect.training.data.megapixel import MegapixelMnist
+from astrodetect.training.data.meteor_windows import MeteorWindows
 from astrodetect.training.data.needle import NeedleMnist
 from astrodetect.training.data.splits import DataSet
 from astrodetect.training.data.streaks import StreakPatches
 from astrodetect.training.settings import AugmentSettings, TrainSettings, TransferSettings
+
+if TYPE_CHECKING:
+    from astrodetect.training.data.splits import Split
+    from astrodetect.training.labels import LabelTask
 
 #: Data sets by the name that ``[data] use`` gives.
 DATA_SETS: dict[str, type[DataSet]] = {
     "needle-mnist": NeedleMnist,
     "megapixel-mnist": MegapixelMnist,
     "images": LabelledImages,
+    "meteor-windows": MeteorWindows,
     "streak-patches": StreakPatches,
 }
 _TABLES = ("data", "model", "train", "augment", "transfer")
@@ -54,15 +60,19 @@ class TrainingPlan:
 
     def fingerprint(self) -> dict[str, Any]:
         """Give all settings that the weights depend on, as JSON holds them."""
-        free = ("out", "minutes", "save_every", "tensorboard")
-        train = {key: value for key, value in settings.to_table(self.train).items() if key not in free}
         return {
             "data": {"kind": type(self.data).__name__, **settings.to_table(self.data)},
             "model": settings.to_table(self.model),
-            "train": train,
+            "train": self.train.fingerprint(),
             "augment": settings.to_table(self.augment),
             "transfer": settings.to_table(self.transfer),
         }
+
+    def task(self, train_split: Split | None = None) -> LabelTask:
+        """Read the splits and give what the trainer needs; `train_split` stands in for that of the data."""
+        from astrodetect.training.labels import LabelTask
+
+        return LabelTask(self, train_split)
 
 
 def read_training(path: Path) -> TrainingPlan:

@@ -77,7 +77,7 @@ def cross_validate(
     runs = []
     for number, (train, test) in enumerate(folds(split.targets, groups, n_folds, plan.train.seed), start=1):
         own = replace(plan, train=replace(plan.train, out=plan.train.out / f"fold-{number}"))
-        Trainer(own, device, report, train_split=split.subset(train)).run(resume=True)
+        Trainer(own, device, report, task=own.task(split.subset(train))).run(resume=True)
         model = load(own.train.out / MODEL, device).model
         held = split.subset(test)
         p = predict(model, held, torch.device(device), plan.train.batch)

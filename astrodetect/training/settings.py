@@ -8,14 +8,16 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le, Lt
 
+from astrodetect.core.settings import to_table
+
 Fraction = Annotated[float, Ge(0), Lt(1)]
 Positive = Annotated[float, Gt(0)]
 NotNegative = Annotated[float, Ge(0)]
 
 
 @dataclass(frozen=True)
-class TrainSettings:
-    """How a model is trained."""
+class LoopSettings:
+    """How any model is trained."""
 
     #: Folder that gets the model, the state to resume from, and the logs.
     out: Path
@@ -31,9 +33,6 @@ class TrainSettings:
     warmup: Fraction = 0.05
     #: Learning rate at the end, as a part of the highest.
     final_rate: Annotated[float, Ge(0), Le(1)] = 0.0
-    #: Learning rate of the scorer as a multiple of `learning_rate`. A start that comes from a prior is
-    #: lost where the scorer learns too fast.
-    scorer_rate: NotNegative = 1.0
     #: Largest norm of the gradient, for the scorer and for the rest apart; 0: no clipping. Clipped
     #: together, the large gradients of the one leave nothing for the other.
     clip: NotNegative = 1.0
@@ -45,6 +44,30 @@ class TrainSettings:
     #: Number format of the forward pass. bfloat16 halves the memory of a GPU; float16 is for GPUs
     #: without bfloat16.
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    #: Epochs without a better value after which training stops; 0: never stop early.
+    patience: Annotated[int, Ge(0)] = 0
+    #: Minutes of training after which it stops at the end of an epoch; 0: no limit.
+    minutes: NotNegative = 0.0
+    #: Minutes between saved states inside an epoch; the end of an epoch is always saved.
+    save_every: Positive = 5.0
+    #: Also write logs that TensorBoard reads (needs the extra `train`).
+    tensorboard: bool = False
+    #: Seed of the first weights, the order of the images, sampling and augmentation.
+    seed: int = 0
+
+    def fingerprint(self) -> dict[str, object]:
+        """Give the settings that the weights depend on."""
+        free = ("out", "minutes", "save_every", "tensorboard")
+        return {key: value for key, value in to_table(self).items() if key not in free}
+
+
+@dataclass(frozen=True)
+class TrainSettings(LoopSettings):
+    """How a model is trained from labels of whole images."""
+
+    #: Learning rate of the scorer as a multiple of `learning_rate`. A start that comes from a prior is
+    #: lost where the scorer learns too fast.
+    scorer_rate: NotNegative = 1.0
     #: What is minimised: cross-entropy, or focal loss, which weakens what is already right.
     loss: Literal["cross-entropy", "focal"] = "cross-entropy"
     #: Exponent of the focal loss: how strongly what is already right is weakened.
@@ -59,16 +82,6 @@ class TrainSettings:
     oversample: bool = False
     #: What chooses the epoch to keep and when to stop, on the validation split.
     monitor: Literal["accuracy", "loss", "auc"] = "accuracy"
-    #: Epochs without a better value after which training stops; 0: never stop early.
-    patience: Annotated[int, Ge(0)] = 0
-    #: Minutes of training after which it stops at the end of an epoch; 0: no limit.
-    minutes: NotNegative = 0.0
-    #: Minutes between saved states inside an epoch; the end of an epoch is always saved.
-    save_every: Positive = 5.0
-    #: Also write logs that TensorBoard reads (needs the extra `train`).
-    tensorboard: bool = False
-    #: Seed of the first weights, the order of the images, sampling and augmentation.
-    seed: int = 0
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The trainer: one loop for every model that learns from labels of whole images."""
+"""The trainer: one loop for every model, whatever it learns from."""
 
 from __future__ import annotations
 
@@ -10,20 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import nn
 
 from astrodetect.core.errors import AstrodetectError
-from astrodetect.plugins.models.checkpoints import save
-from astrodetect.plugins.models.scenes import Scene
-from astrodetect.training import transfer
-from astrodetect.training.config import TrainingPlan
-from astrodetect.training.data.loading import Batch, Loader
-from astrodetect.training.data.splits import Split, require_classes
 from astrodetect.training.logs import TensorBoard, write_history
-from astrodetect.training.losses import Loss, balanced_weights
-from astrodetect.training.metrics import quick_figures
 from astrodetect.training.optimisation import MovingAverage, clip_parts, parameter_groups, rate, set_rates
-from astrodetect.training.predict import predict, scene, targets_of
 from astrodetect.training.ranks import Ranks
 from astrodetect.training.state import (
     optimizer_tensors,
@@ -34,8 +25,7 @@ from astrodetect.training.state import (
 )
 
 if TYPE_CHECKING:
-    from astrodetect.plugins.models.fcn import FcnMil
-    from astrodetect.plugins.models.model import PatchModel
+    from astrodetect.training.task import Plan, Task
 
 #: Figures that are better when smaller.
 _FALLING = ("loss",)
@@ -102,7 +92,7 @@ class Trainer:
 
     Parameters
     ----------
-    plan : TrainingPlan
+    plan : Plan
         What to train, on what, and how.
     device : str
         A torch device.
@@ -110,8 +100,8 @@ class Trainer:
         Is told of every step and every epoch.
     ranks : Ranks
         Which process this is, where several train together.
-    train_split : Split, optional
-        Images to train with instead of those of the plan.
+    task : Task, optional
+        Instead of that of the plan: one with other images, say.
 
     Notes
     -----
@@ -121,25 +111,21 @@ class Trainer:
 
     def __init__(
         self,
-        plan: TrainingPlan,
+        plan: Plan,
         device: str = "cpu",
         report: Report | None = None,
         ranks: Ranks = Ranks(),  # noqa: B008
-        train_split: Split | None = None,
+        task: Task | None = None,
     ) -> None:
         how = self.how = plan.train
         self.plan, self.device, self.ranks = plan, torch.device(device), ranks
         self.report = report
-        self.train_split = train_split or plan.data.split("train")
-        self.validation = plan.data.split("validation")
-        for name, split in (("training", self.train_split), ("validation", self.validation)):
-            require_classes(split.targets, plan.data.classes, f"{plan.name}: the {name} split")
-        self.loader = Loader(self.train_split, how.batch, how.seed, plan.augment, how.oversample)
-        self.loss = self._make_loss()
+        self.task = task or plan.task()
         torch.manual_seed(how.seed)
         # Channels last: convolutions of bfloat16 take a third of the time on a processor.
-        self.model = transfer.start(plan)
-        self.model.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model = self.task.start().to(self.device)
+        if not any(isinstance(module, nn.Conv3d) for module in self.model.modules()):
+            self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         frozen = plan.transfer.freeze
         groups = parameter_groups(self.model, "scorer.", how.weight_decay, frozen, plan.transfer.tune_rate)
         self.optimizer = torch.optim.AdamW(groups, lr=how.learning_rate)
@@ -147,15 +133,6 @@ class Trainer:
         half = how.precision == "float16" and self.device.type == "cuda"
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=half)
         self.at = Position()
-
-    def _make_loss(self) -> Loss:
-        how, targets = self.how, self.train_split.targets
-        weights = None
-        if how.class_weights == "balanced" and targets.ndim == 1:
-            weights = balanced_weights(targets, len(self.plan.data.classes))
-        gamma = how.focal_gamma if how.loss == "focal" else None
-        several = self.plan.data.several_labels
-        return Loss(several, gamma, how.focal_alpha, how.smoothing, weights)
 
     def run(self, resume: bool = False) -> Position:
         """Train to the end, or to where it stops early.
@@ -195,10 +172,10 @@ class Trainer:
     # One epoch -----------------------------------------------------------------------------------
 
     def _epoch(self) -> None:
-        transfer.freeze(self.model, self.plan.transfer, self.at.epoch)
+        self.task.begin(self.model, self.at.epoch)
         ranks, saved = self.ranks, time.monotonic()
         clock = _Clock(self.at)
-        batches = self.loader.batches(self.at.epoch, self.at.step, ranks.own, ranks.total)
+        batches = self.task.batches(self.at.epoch, self.at.step, ranks.own, ranks.total)
         for batch in batches:
             loss, images = self._step(batch)
             self.at.loss += loss * images
@@ -207,26 +184,25 @@ class Trainer:
             clock.tell()
             now = time.monotonic()
             if self.report is not None:
-                self.report.step(self.at, self.loader.steps)
+                self.report.step(self.at, self.task.steps)
             if ranks.leads and now - saved >= 60 * self.how.save_every:
                 self._save()
                 saved = now
         ranks.same_buffers(self.model)
 
-    def _step(self, batch: Batch) -> tuple[float, int]:
-        how, done = self.how, self.at.epoch * self.loader.steps + self.at.step
-        total = how.epochs * self.loader.steps
+    def _step(self, batch: Any) -> tuple[float, int]:
+        how, done = self.how, self.at.epoch * self.task.steps + self.at.step
+        total = how.epochs * self.task.steps
         # Which numbers a step draws depends on its place alone, so that it can be done again.
         torch.manual_seed((how.seed * 1_000_003 + done) * 64 + self.ranks.own)
         set_rates(
             self.optimizer.param_groups,
             how.learning_rate * rate(done, total, how.warmup, how.final_rate),
-            how.scorer_rate,
+            self.task.scorer_rate,
         )
-        images, targets = scene(batch, self.device), targets_of(batch, self.device)
         mixed = torch.autocast(self.device.type, getattr(torch, how.precision), how.precision != "float32")
         with mixed:
-            loss = self._loss_of(images, targets, done / total)
+            loss, images = self.task.loss(self.model, batch, self.device, done)
         if not torch.isfinite(loss):
             raise AstrodetectError(
                 f"{self.plan.name}: the loss is not finite in epoch {self.at.epoch + 1}, step "
@@ -241,13 +217,7 @@ class Trainer:
         self.scaler.update()
         if self.average is not None:
             self.average.update(self.model)
-        return float(loss.detach()), len(targets)
-
-    def _loss_of(self, images: Scene, targets: Tensor, progress: float) -> Tensor:
-        self.model.progress = progress
-        output = self.model(images)
-        loss: Tensor = sum(output.losses.values(), self.loss(output.logits, targets))
-        return loss
+        return float(loss.detach()), images
 
     # After an epoch ------------------------------------------------------------------------------
 
@@ -256,7 +226,7 @@ class Trainer:
         value, row = None, {}
         if self.ranks.leads:
             row = self._measure()
-            value = row[self.how.monitor]
+            value = row[self.task.monitor]
         self.at.epoch, self.at.step = self.at.epoch + 1, 0
         self.at.loss, self.at.images = 0.0, 0
         if value is not None:
@@ -269,23 +239,23 @@ class Trainer:
 
     def _measure(self) -> dict[str, Any]:
         with self._averaged() as model:
-            probabilities = predict(model, self.validation, self.device, self.how.batch, sparse=True)
+            figures = self.task.measure(model, self.device)
         return {
             "epoch": self.at.epoch + 1,
             "train_loss": self.at.loss / max(1, self.at.images),
-            **quick_figures(self.validation.targets, probabilities),
+            **figures,
             "rate": self.optimizer.param_groups[0]["lr"],
         }
 
     def _judge(self, value: float, row: dict[str, Any]) -> None:
         """Save the model if it is the best so far, and decide whether to stop."""
-        falling, best = self.how.monitor in _FALLING, self.at.best
+        falling, best = self.task.monitor in _FALLING, self.at.best
         if best is None or (value < best if falling else value > best):
             self.at.best, self.at.best_epoch = value, self.at.epoch
             with self._averaged() as model:
-                save(model, self.how.out / MODEL, transfer.facts_of(self.plan, row))
+                self.task.save(model, self.how.out / MODEL, row)
         if self.how.patience and self.at.epoch - self.at.best_epoch >= self.how.patience:
-            self.at.stopped = f"no better {self.how.monitor} in {self.how.patience} epochs"
+            self.at.stopped = f"no better {self.task.monitor} in {self.how.patience} epochs"
         if self.how.minutes and self.at.seconds >= 60 * self.how.minutes:
             self.at.stopped = f"after {self.how.minutes:g} minutes"
 
@@ -295,7 +265,7 @@ class Trainer:
             self.at.stopped = "the first process stopped"
 
     @contextmanager
-    def _averaged(self) -> Iterator[PatchModel | FcnMil]:
+    def _averaged(self) -> Iterator[nn.Module]:
         """Give the model with the averaged weights, for as long as the block lasts."""
         if self.average is None:
             yield self.model

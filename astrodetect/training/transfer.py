@@ -3,52 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
 from astrodetect.core.errors import AstrodetectError
-from astrodetect.plugins.models.build import build_model
-from astrodetect.plugins.models.checkpoints import load
-from astrodetect.training.config import TrainingPlan
 from astrodetect.training.settings import TransferSettings
 
-if TYPE_CHECKING:
-    from astrodetect.plugins.models.fcn import FcnMil
-    from astrodetect.plugins.models.model import PatchModel
 
+def start(
+    model: nn.Module, how: TransferSettings, other: Mapping[str, torch.Tensor] | None, name: str
+) -> nn.Module:
+    """Give a new model the weights of another where they fit.
 
-def start(plan: TrainingPlan) -> PatchModel | FcnMil:
-    """Give the model of a plan, with new weights or those of another model where they fit.
+    Parameters
+    ----------
+    model : nn.Module
+        The new one; changed.
+    how : TransferSettings
+        Where the weights come from, and which parts are frozen.
+    other : mapping, optional
+        The weights of the other model.
+    name : str
+        The training file, for messages.
 
     Raises
     ------
     AstrodetectError
         Nothing of the other model fits, or [transfer] names parts that the model does not have.
     """
-    model = build_model(plan.model)
-    how = plan.transfer
     for part in how.freeze:
-        if not any(name.startswith(part) for name, _ in model.named_parameters()):
-            parts = sorted({name.partition(".")[0] for name, _ in model.named_parameters()})
+        if not any(own.startswith(part) for own, _ in model.named_parameters()):
+            parts = sorted({own.partition(".")[0] for own, _ in model.named_parameters()})
             raise AstrodetectError(
-                f"{plan.name}: [transfer] freeze: the model has no part {part!r}; "
-                f"there are {', '.join(parts)}"
+                f"{name}: [transfer] freeze: the model has no part {part!r}; there are {', '.join(parts)}"
             )
-    if how.weights is not None:
-        _take(model, load(how.weights).model.state_dict(), how.weights)
+    if other is not None:
+        own_state = model.state_dict()
+        fitting = {
+            name: value
+            for name, value in other.items()
+            if name in own_state and own_state[name].shape == value.shape
+        }
+        if not any(name in dict(model.named_parameters()) for name in fitting):
+            raise AstrodetectError(f"{how.weights}: [transfer] weights: nothing in it fits the model")
+        model.load_state_dict({**own_state, **fitting})
     return model
-
-
-def _take(model: nn.Module, other: Mapping[str, torch.Tensor], path: Path) -> None:
-    """Take the weights whose names and shapes agree."""
-    own = model.state_dict()
-    fitting = {name: value for name, value in other.items() if name in own and own[name].shape == value.shape}
-    if not any(name in dict(model.named_parameters()) for name in fitting):
-        raise AstrodetectError(f"{path}: [transfer] weights: nothing in it fits the model")
-    model.load_state_dict({**own, **fitting})
 
 
 def freeze(model: nn.Module, how: TransferSettings, epoch: int) -> None:
@@ -63,8 +63,3 @@ def freeze(model: nn.Module, how: TransferSettings, epoch: int) -> None:
     for name, module in model.named_modules():
         if held and name.startswith(how.freeze):
             module.eval()  # running statistics are held, too
-
-
-def facts_of(plan: TrainingPlan, row: Mapping[str, Any]) -> dict[str, Any]:
-    """Give what is kept in a checkpoint beside the weights: how and on what it was trained."""
-    return {"training": plan.fingerprint(), "validation": dict(row)}

@@ -192,7 +192,7 @@ def test_bfloat16_and_augmentation_train(tmp_path):
     )
     plan = plan_of(tmp_path, train='precision = "bfloat16"\nclip_value = 0.5\naverage = 0.5', more=more)
     trainer = Trainer(plan)
-    assert trainer.loader.steps == 6
+    assert trainer.task.steps == 6
     assert Trainer(plan).run().epoch == 3
 
 
