@@ -113,8 +113,12 @@ def in_cells(values: NDArray[Any], cell: int, how: str) -> NDArray[np.float32]:
     join = np.maximum if how == "max" else np.add
     # Rows first, whole rows at a time, then whole columns of what is left: several times faster than blocks.
     narrow = np.uint16 if values.dtype == np.uint8 and how == "sum" else None
-    starts = range(0, values.shape[0], cell)
-    rows = np.stack([join.reduce(values[top : top + cell], axis=0, dtype=narrow) for top in starts])
+    height, width = values.shape
+    whole = height // cell
+    rows = join.reduce(values[: whole * cell].reshape(whole, cell, width), axis=1, dtype=narrow)
+    if height % cell:
+        last = join.reduce(values[whole * cell :], axis=0, dtype=narrow, keepdims=True)
+        rows = np.concatenate([rows, last])
     out: NDArray[Any] = rows[:, ::cell].copy()
     for column in range(1, min(cell, rows.shape[1])):
         more = rows[:, column::cell]

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from astrodetect.methods.reduction import temporal_median
+
 #: Side of the blocks in which light is measured, and distance of the pixels that are looked at (px).
 _BLOCK, _LATTICE = 32, 8
 #: A block is lit if it exceeds its median over time by that many standard deviations of itself, and by
@@ -51,11 +53,11 @@ def lit_frames(frames: NDArray[Any]) -> dict[int, NDArray[np.float32]]:
     if frames.dtype.kind == "f":
         np.nan_to_num(picked, copy=False, posinf=0, neginf=0)
     noise = float(np.median(np.abs(np.diff(picked[:, ::3, ::3], axis=0)))) * 1.048  # 1.4826 / sqrt 2
-    blocks = picked.reshape(n_frames, rows, per_block, columns, per_block)
     # Means tell which frames; of these alone the robust light is taken, which no object disturbs.
-    light = blocks.mean(axis=(2, 4))
-    excess = light - np.median(light, axis=0)
-    scatter = 1.4826 * np.median(np.abs(excess), axis=0)
+    lines = picked.reshape(n_frames, rows, per_block, -1).sum(axis=2)
+    light = sum(lines[..., column::per_block] for column in range(per_block)) / np.float32(per_block**2)
+    excess = light - temporal_median(light)
+    scatter = 1.4826 * temporal_median(np.abs(excess))
     lit = excess > np.maximum(_UNUSUAL * scatter, _PART_OF_NOISE * max(noise, 0.5))
     chosen = np.flatnonzero(lit.sum(axis=(1, 2)) >= max(_LEAST_BLOCKS, rows * columns // 100))
     if not len(chosen) or len(chosen) > _MOST_FRAMES * n_frames:

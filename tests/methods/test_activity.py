@@ -34,12 +34,13 @@ def add_spot(frame, x, y, amplitude):
     st.integers(2, 9),
     st.integers(2, 9),
     st.sampled_from([np.uint8, np.uint16, np.float32]),
+    st.sampled_from([np.uint16, np.int32]),
     st.integers(0, 99),
 )
-def test_bins_are_sums_of_two_by_two_pixels(height, width, dtype, seed):
+def test_bins_are_sums_of_two_by_two_pixels(height, width, dtype, summed_as, seed):
     frame = np.random.default_rng(seed).integers(0, 256, (height, width)).astype(dtype)
     half = (height + 1) // 2, (width + 1) // 2
-    got = _summed(frame, np.empty((half[0], width), np.int32), np.empty(half, np.int32))
+    got = _summed(frame, np.empty((half[0], width), summed_as), np.empty(half, np.int32))
     padded = np.pad(frame.astype(np.int64), ((0, height % 2), (0, width % 2)), mode="edge")
     want = padded.reshape(half[0], 2, half[1], 2).sum(axis=(1, 3))
     assert np.array_equal(got, want)
