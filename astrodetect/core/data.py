@@ -156,7 +156,9 @@ class Window:
         written to. None for recordings that arrive reduced.
     planes : mapping of str to (H, W) array
         ``max``, ``background``, ``image`` (float32) after reduction; ``argmax``, ``median``,
-        ``mean``, ``std`` where a stage needs them. ``argmax`` counts from `start`.
+        ``mean``, ``std`` where a stage needs them. ``argmax`` counts from `start`. Those of a still
+        may be lazy (`astrodetect.core.lazy.LazyPlane`), and its mask too: only ``[y0:y1, x0:x1]`` is
+        read.
     mask : (H, W) bool array or None
         True where pixels are to be ignored.
     """
@@ -199,8 +201,9 @@ class Window:
             return self
         if mask.shape != self.shape:
             raise ValueError(f"mask is {mask.shape}, frames are {self.shape}")
-        joined = mask if self.mask is None else self.mask | mask
-        return replace(self, mask=joined)
+        from astrodetect.core.lazy import joined_masks
+
+        return replace(self, mask=mask if self.mask is None else joined_masks(self.mask, mask))
 
     def rng(self, seed: int = 0) -> np.random.Generator:
         """Give the random generator of this window, the same in every run.

@@ -41,8 +41,8 @@ class Limits:
     #: Bytes to which a compressed file may expand. Raise it for long compressed cubes.
     unpacked_bytes: Annotated[int, Ge(1)] = 4 << 30
 
-    def check_frame(self, path: Path | str, height: int, width: int) -> None:
-        """Refuse a frame of no pixels, or of too many.
+    def check_frame(self, path: Path | str, height: int, width: int, hint: str = "") -> None:
+        """Refuse a frame of no pixels, or of too many; `hint` says what else can be done with it.
 
         Raises
         ------
@@ -52,7 +52,7 @@ class Limits:
         if not (height > 0 and width > 0 and height * width <= self.pixels):
             raise SourceError(
                 f"{path}: frames of {width} x {height} pixels; expected 1 to {self.pixels} pixels "
-                "([limits] pixels)"
+                f"([limits] pixels){hint}"
             )
 
     def unpacked(self, packed: int) -> int:

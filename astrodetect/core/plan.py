@@ -30,8 +30,10 @@ from astrodetect.core.tables import (
     CalibrateSettings,
     CatalogSettings,
     StationSettings,
+    TileSettings,
     WindowSettings,
 )
+from astrodetect.core.tiling import Tiled, untiled
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,8 @@ class Plan:
 
     def name_of(self, stage: Stage) -> str:
         """Give the name under which a stage is used."""
-        return next((use for use, known in self.uses.items() if known is stage), type(stage).__name__)
+        inner = untiled(stage) if isinstance(stage, Detector) else stage
+        return next((use for use, known in self.uses.items() if known is inner), type(inner).__name__)
 
     def threshold(self, camera: str) -> float:
         """Give the least probability for a camera."""
@@ -173,7 +176,7 @@ class _Reader:
         source, source_name, inputs = self._source()
         window = self._core("window", WindowSettings)
         preprocessors = self._stages("preprocess", Preprocessor)
-        detector = self._detector()
+        detector = self._tiled(self._detector())
         postprocessors = self._stages("postprocess", Postprocessor)
         accept = self._core("accept", AcceptSettings)
         stations = self._stations()
@@ -265,8 +268,6 @@ class _Reader:
 
     def _detector(self) -> Detector | None:
         composed = [table for table, _ in _COMPOSED if table in self.tables]
-        if "tile" in self.tables:
-            self.problems.append(f"{self.name}: [tile]: this version runs detectors on whole frames only")
         if "detect" in self.tables:
             if composed:
                 names = ", ".join(f"[{table}]" for table in composed)
@@ -295,6 +296,12 @@ class _Reader:
             classifier=built["classify"],
             names=(score, select, extract, classify),
         )
+
+    def _tiled(self, detector: Detector | None) -> Detector | None:
+        if "tile" not in self.tables:
+            return detector
+        tile = self._core("tile", TileSettings)
+        return None if detector is None or tile is None else Tiled(detector, tile)
 
     def _stations(self) -> dict[str, StationSettings]:
         stations = {}
@@ -341,6 +348,7 @@ class _Reader:
 
 
 def _detector_stages(detector: Detector) -> list[tuple[str, Stage]]:
+    detector = untiled(detector)
     if isinstance(detector, ComposedDetector):
         stages: tuple[Stage, ...] = (
             detector.scorer,

@@ -13,6 +13,7 @@ from astrodetect.core.data import Recording
 from astrodetect.core.hooks import hookimpl
 from astrodetect.core.plan import Plan
 from astrodetect.core.results import RecordingBlock
+from astrodetect.core.tiling import untiled
 
 #: Kinds of work, in the order in which they happen.
 KINDS = ("start", "open", "read", "reduce", "score", "extract", "classify", "link", "write", "other")
@@ -94,7 +95,7 @@ class Profile:
 
     def kind_of(self, stage: str) -> str:
         """Give the kind of work a stage does, one of `KINDS`."""
-        detector = self.plan.detector
+        detector = untiled(self.plan.detector)
         names = detector.names if isinstance(detector, ComposedDetector) else ()
         known = dict(zip(names, ("score", "score", "extract", "classify"), strict=False))
         known |= dict.fromkeys(map(self.plan.name_of, self.plan.postprocessors), "link")

@@ -23,6 +23,7 @@ from astrodetect.core.hooks import HookCaller
 from astrodetect.core.plan import Plan, tell_wants
 from astrodetect.core.results import RecordingBlock
 from astrodetect.core.stages import FrameSource, Preprocessor, Stage
+from astrodetect.core.tiling import Tiled, untiled
 from astrodetect.core.windows import opened
 
 #: Frame rates outside are taken for a fault of the metadata (Hz).
@@ -145,18 +146,14 @@ class _Run:
 
     def go(self, source: FrameSource) -> None:
         opened_stages: list[Stage] = []
+        source.in_tiles = isinstance(self.plan.detector, Tiled)
         try:
             with opened(source, self.recording) as raw:
                 self.stream = stream = self._placed(raw)
                 self.hooks.call("recording_started", recording=self.recording, n_frames=stream.n_frames)
                 self._check_stream(stream)
                 preprocessors = preprocessors_of(self.plan, stream)
-                detector = self.plan.detector
-                stages: list[Stage] = [detector]
-                if isinstance(detector, ComposedDetector):
-                    detector.clock = self.clock
-                    stages = [*detector.stages]
-                stages += self.plan.postprocessors
+                stages = [*self._detecting(), *self.plan.postprocessors]
                 for name, stage in [*preprocessors, *((self.plan.name_of(s), s) for s in stages)]:
                     with self.clock.time(name):
                         stage.open(stream, self.device)
@@ -169,6 +166,14 @@ class _Run:
                 self.messages.extend(stage.take_reports())
             for stage in opened_stages:
                 self._close(stage)
+
+    def _detecting(self) -> list[Stage]:
+        """Give the stages of the detector: they are timed apart, and on tiles opened together."""
+        detector = untiled(self.plan.detector)
+        if isinstance(detector, ComposedDetector):
+            detector.clock = self.clock
+            return [*detector.stages] if detector is self.plan.detector else [self.plan.detector]
+        return [self.plan.detector]
 
     def _close(self, stage: Stage) -> None:
         """Close a stage; one that fails at it keeps no other from being closed, and no result."""
@@ -201,7 +206,8 @@ class _Run:
     def _windows(self, source: FrameSource, preprocessors: list[tuple[str, Preprocessor]]) -> None:
         assert self.stream is not None  # set by go
         size, step = self.plan.window.frames(self.stream.frame_rate)
-        windows = source.windows(size, step)
+        still = source.still() if source.in_tiles else None
+        windows = iter([still]) if still is not None else source.windows(size, step)
         while True:
             try:
                 with self.clock.time("read"):
@@ -239,10 +245,10 @@ class _Run:
             with self.clock.time(name):
                 window = preprocessor.process(window)
         detector = self.plan.detector
-        if isinstance(detector, ComposedDetector):
+        if isinstance(untiled(detector), ComposedDetector):
             return _with_frames(detector.detect(window), window)
         name = self.plan.name_of(detector)
-        require_planes(detector, name, window)
+        require_planes(untiled(detector), name, window)
         with self.clock.time(name):
             return _with_frames(detector.detect(window), window)
 

@@ -105,6 +105,9 @@ class FrameSource(Stage, ABC):
         What is open; set after `open` by whoever called it (`astrodetect.core.windows.opened`).
     reader_seconds : float
         Time that a reader thread worked for what is open, added up by who runs it.
+    in_tiles : bool
+        The pipeline looks at tiles only: an image of any size may be opened, if `still` gives it. Set
+        before `open`, by whoever calls it.
     """
 
     priority: ClassVar[int] = 0
@@ -112,6 +115,7 @@ class FrameSource(Stage, ABC):
     recording: Recording
     stream: Stream
     reader_seconds = 0.0
+    in_tiles = False
 
     @classmethod
     def find(cls, root: Path) -> Iterator[Recording]:
@@ -196,6 +200,14 @@ class FrameSource(Stage, ABC):
         from astrodetect.core.windows import ring_windows
 
         return ring_windows(self, size, step)
+
+    def still(self) -> Window | None:
+        """Give the one image of what is open as a window that reads only what is looked at.
+
+        Its plane ``max`` is a `astrodetect.core.lazy.LazyPlane`, and it has no frames. Given: None, for
+        recordings that are no single image, or can only be read whole.
+        """
+        return None
 
     def camera_detections(self) -> Detections | None:
         """Give what the camera's own software had found, or None. The recording is open."""

@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le
 
+from astrodetect.methods.boxes import Overlap
+
 Probability = Annotated[float, Ge(0), Le(1)]
 
 
@@ -57,6 +59,29 @@ class WindowSettings:
             return size, min(self.step, size)
         overlap = min(0.5, seconds / 4) if self.overlap is None else self.overlap
         return size, min(size, max(1, size - round(overlap * rate)))
+
+
+@dataclass(frozen=True)
+class TileSettings:
+    """The ``[tile]`` table: run the detector on overlapping parts of each frame."""
+
+    #: Side of a tile, in pixels. Memory grows with its square; small ones read and look at more twice.
+    size: Annotated[int, Ge(16)] = 512
+    #: Pixels that neighbouring tiles share. At least twice the extent of what is looked for: what is
+    #: longer is cut where no tile holds it whole.
+    overlap: Annotated[int, Ge(0)] = 32
+    #: Tiles that the detector gets at a time. More are faster on a GPU, and take more memory.
+    batch: Annotated[int, Ge(1)] = 4
+    #: How the overlap of two boxes from different tiles is measured: IoU, or with a term for the distance
+    #: of what does not overlap (GIoU, DIoU in both definitions).
+    measure: Overlap = "iou"
+    #: Overlap above which two boxes from different tiles are one object, seen twice at a seam. -0.15 with
+    #: "diou" also takes for one what lies side by side.
+    limit: Annotated[float, Ge(-1), Le(1)] = 0.5
+
+    def __post_init__(self) -> None:
+        if 2 * self.overlap > self.size:
+            raise ValueError(f"overlap = {self.overlap} must be at most half of size = {self.size}")
 
 
 @dataclass(frozen=True)

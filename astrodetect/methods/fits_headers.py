@@ -17,7 +17,7 @@ import numpy as np
 
 BLOCK = 2880
 #: A frame of more pixels is taken for a damaged header.
-MAX_PIXELS = 1 << 30
+MAX_PIXELS = 1 << 36
 #: Planes of a cube beyond which a header is taken for damaged.
 MAX_PLANES = 1 << 31
 _MAX_AXES = 999  # of the standard

@@ -9,9 +9,11 @@ import numpy as np
 from annotated_types import Ge
 
 from astrodetect.core.data import Window
+from astrodetect.core.lazy import is_lazy
 from astrodetect.core.stages import Preprocessor
 from astrodetect.methods.background import border_edge, dark_border, spatial_background
 from astrodetect.plugins.preprocessors.blind import Complaints, blind_messages
+from astrodetect.plugins.preprocessors.lazy_background import MOST_AT_ONCE, lazy_planes
 
 #: What is done outside the image circle of a fish-eye lens.
 Border = Literal["separate", "mask", "keep"]
@@ -28,7 +30,8 @@ class Background(Preprocessor):
     Notes
     -----
     ``background``, ``image`` and ``std`` are float32. NaN and infinite pixels become background and
-    are masked.
+    are masked. An image that is read in tiles gets lazy planes from one grid of boxes over all of it, equal
+    to those of a whole one to rounding; the border of a fish-eye lens is not looked for in it.
     """
 
     gives: ClassVar[tuple[str, ...]] = ("max", "background", "image", "std", "argmax")
@@ -45,7 +48,7 @@ class Background(Preprocessor):
 
     def process(self, window: Window) -> Window:
         """Give the window with its planes."""
-        if window.frames is None or window.n_frames != 1:
+        if not is_unreduced_still(window):
             return window
         window = still_planes(window, box=self.box or None, border=self.border)
         self._complaints.add(blind_messages(window))
@@ -58,13 +61,20 @@ class Background(Preprocessor):
         return [*super().take_reports(), *reports]
 
 
+def is_unreduced_still(window: Window) -> bool:
+    """Say whether a window is one frame that has no background yet, in memory or lazy."""
+    if window.n_frames != 1 or "background" in window.planes:
+        return False
+    return window.frames is not None or is_lazy(window.planes.get("max"))
+
+
 def still_planes(window: Window, *, box: int | None = None, border: Border = "separate") -> Window:
     """Give a window of one frame its planes.
 
     Parameters
     ----------
     window : Window
-        With one frame; its mask is left out of the estimate.
+        With one frame, or with a lazy plane ``max``; its mask is left out of the estimate.
     box : int, optional
         Side of the boxes (px); by the size of the frame if not given.
     border : {"separate", "mask", "keep"}
@@ -75,8 +85,9 @@ def still_planes(window: Window, *, box: int | None = None, border: Border = "se
     Window
         With ``max``, ``background``, ``image``, ``std``, ``argmax``.
     """
-    assert window.frames is not None
-    frame = np.array(window.frames[0])
+    if window.frames is None and window.planes["max"].size > MOST_AT_ONCE:
+        return lazy_planes(window, box)
+    frame = np.array(window.planes["max"][...] if window.frames is None else window.frames[0])
     unseen = ~np.isfinite(frame) if frame.dtype.kind == "f" else np.zeros(frame.shape, np.bool_)
     ignored = unseen if window.mask is None else unseen | window.mask
     outside = None if border == "keep" else dark_border(frame)

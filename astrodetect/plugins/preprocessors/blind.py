@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from astrodetect.core.data import Window
+from astrodetect.core.lazy import is_lazy
 
 #: Share of saturated or unobserved pixels from which the user is told.
 _NOTEWORTHY = 0.5
@@ -49,7 +50,7 @@ def blind_messages(window: Window) -> list[str]:
         With its planes.
     """
     largest = window.planes.get("max")
-    if largest is None or largest.size == 0:
+    if largest is None or largest.size == 0 or is_lazy(largest):
         return []
     messages = []
     if not largest.any():

@@ -13,6 +13,7 @@ from astrodetect.core.data import Array, Window
 from astrodetect.core.stages import Preprocessor
 from astrodetect.methods.reduction import reduce_window
 from astrodetect.methods.sky_light import evened
+from astrodetect.plugins.preprocessors.background import is_unreduced_still, still_planes
 from astrodetect.plugins.preprocessors.blind import Complaints, blind_messages
 
 #: Planes that are always there after reduction.
@@ -54,8 +55,10 @@ class MaxMinusMedian(Preprocessor):
 
     def process(self, window: Window) -> Window:
         """Give the window with its planes."""
-        if window.frames is not None and "background" not in window.planes:
-            window = self._still(window) if window.n_frames == 1 else self._reduced(window)
+        if is_unreduced_still(window):
+            window = still_planes(window)
+        elif window.frames is not None and "background" not in window.planes:
+            window = self._reduced(window)
         window = _completed(window, self._wanted)
         self._complaints.add(blind_messages(window))
         return window
@@ -71,11 +74,6 @@ class MaxMinusMedian(Preprocessor):
         frames = evened(window.frames, window.stream.saturation) if self.even_light else window.frames
         planes = reduce_window(frames, planes=self._wanted, threads=self.threads)
         return _without_unobserved(window, planes)
-
-    def _still(self, window: Window) -> Window:
-        from astrodetect.plugins.preprocessors.background import still_planes
-
-        return still_planes(window)
 
 
 def _without_unobserved(window: Window, planes: dict[str, Array]) -> Window:

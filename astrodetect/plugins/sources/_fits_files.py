@@ -83,7 +83,9 @@ def is_fits_name(name: str) -> bool:
     return name.lower().endswith(SUFFIXES)
 
 
-def read_headers(path: Path, hdu: int | str | None = None) -> tuple[ImageFile, Header] | None:
+def read_headers(
+    path: Path, hdu: int | str | None = None, *, in_tiles: bool = False
+) -> tuple[ImageFile, Header] | None:
     """Find the image in a file, by headers only.
 
     Parameters
@@ -92,6 +94,8 @@ def read_headers(path: Path, hdu: int | str | None = None) -> tuple[ImageFile, H
         The file, packed or not.
     hdu : int, str or None
         Number or EXTNAME of the HDU; None for the first with an image.
+    in_tiles : bool
+        Parts of the image will be read, not the whole of it: its size is no matter, if it can be cut.
 
     Returns
     -------
@@ -119,7 +123,7 @@ def read_headers(path: Path, hdu: int | str | None = None) -> tuple[ImageFile, H
             if found is None:
                 return None
             number, offset, header, primary, layout = found
-            _check_limits(path, size, offset, layout, header, packed=opener is not None)
+            _check_limits(path, size, offset, layout, header, packed=opener is not None, in_tiles=in_tiles)
             values = header if primary is None else header.over(primary)
             whole = _whole_planes(size, offset, layout, header, packed=opener is not None)
     except SourceError:
@@ -147,16 +151,22 @@ def _shortened(path: Path, size: int, offset: int, layout: ImageLayout) -> str:
 
 
 def _check_limits(
-    path: Path, size: int, offset: int, layout: ImageLayout, header: Header, *, packed: bool
+    path: Path, size: int, offset: int, layout: ImageLayout, header: Header, *, packed: bool, in_tiles: bool
 ) -> None:
     """Refuse what would take too much memory: too large a frame, and what expands too far."""
     allowed = limits.current()
-    allowed.check_frame(path, *layout.shape)
+    can_be_cut = layout.planes == 1 and not packed
+    if not (in_tiles and can_be_cut):
+        hint = "; a [tile] table in the pipeline reads it part by part" if can_be_cut else ""
+        hint = (
+            "; unpack it, and a [tile] table reads it part by part" if packed and layout.planes == 1 else hint
+        )
+        allowed.check_frame(path, *layout.shape, hint)
     if layout.tiled:
         tiles = [header.integer(f"ZTILE{axis}", 1) for axis in range(1, header.integer("ZNAXIS", 0) + 1)]
         if not all(1 <= tile <= allowed.pixels for tile in tiles) or math.prod(tiles) > allowed.pixels:
             raise SourceError(f"{path}: tiles of {' x '.join(map(str, tiles))} pixels; the header is damaged")
-    if layout.tiled or packed:
+    if packed or (layout.tiled and not in_tiles):
         stored = offset + (data_bytes(header) if packed else 0)
         allowed.check_unpacked(path, size, max(stored, layout.planes * layout.plane_bytes))
 

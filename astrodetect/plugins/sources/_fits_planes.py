@@ -50,7 +50,7 @@ class PlaneReader:
 
     def _stored(self, image: ImageFile) -> Iterator[Array]:
         read = self._tiled if image.layout.tiled else self._packed if image.packed else self._plain
-        with _located(image):
+        with located(image):
             yield from read(image)
 
     def _plain(self, image: ImageFile) -> Iterator[Array]:
@@ -64,7 +64,7 @@ class PlaneReader:
                 while done < size:
                     count = _read_some(descriptor, buffer[done:])
                     if count == 0:
-                        raise EOFError(_missing(size - done, size))
+                        raise EOFError(missing_bytes(size - done, size))
                     done += count
                 yield stored
         finally:
@@ -79,7 +79,7 @@ class PlaneReader:
                 while done < len(buffer):
                     count = stream.readinto(buffer[done:])
                     if not count:
-                        raise EOFError(_missing(len(buffer) - done, len(buffer)))
+                        raise EOFError(missing_bytes(len(buffer) - done, len(buffer)))
                     done += count
                 yield stored
 
@@ -103,24 +103,27 @@ class PlaneReader:
         return self._scratch.view(layout.pixels.stored).reshape(layout.shape), self._scratch.data
 
     def _convert(self, layout: ImageLayout, stored: Array, out: Array) -> None:
-        if self._flip_rows:
-            stored = stored[::-1]
-        pixels = layout.pixels
-        if pixels.scaled:
-            _scale(layout, stored, out)
-        elif pixels.flip:
-            # The sign bit is all that differs between stored and true values: copy bits, invert one.
-            if stored.dtype.kind != "u":
-                stored = stored.view(stored.dtype.str.replace("i", "u"))
-            bits = out.view(f"u{pixels.dtype.itemsize}")
-            flip = bits.dtype.type(pixels.flip)
-            step = max(1, _CHUNK_BYTES // bits[:1].nbytes)
-            for top in range(0, len(bits), step):  # both passes while the rows are in the cache
-                rows = bits[top : top + step]
-                np.copyto(rows, stored[top : top + step])
-                np.bitwise_xor(rows, flip, out=rows)
-        else:
-            np.copyto(out, stored, casting="same_kind")
+        decode_pixels(layout, stored[::-1] if self._flip_rows else stored, out)
+
+
+def decode_pixels(layout: ImageLayout, stored: Array, out: Array) -> None:
+    """Turn pixels as a file stores them into true values, of the layout's type and in native byte order."""
+    pixels = layout.pixels
+    if pixels.scaled:
+        _scale(layout, stored, out)
+    elif pixels.flip:
+        # The sign bit is all that differs between stored and true values: copy bits, invert one.
+        if stored.dtype.kind != "u":
+            stored = stored.view(stored.dtype.str.replace("i", "u"))
+        bits = out.view(f"u{pixels.dtype.itemsize}")
+        flip = bits.dtype.type(pixels.flip)
+        step = max(1, _CHUNK_BYTES // bits[:1].nbytes)
+        for top in range(0, len(bits), step):  # both passes while the rows are in the cache
+            rows = bits[top : top + step]
+            np.copyto(rows, stored[top : top + step])
+            np.bitwise_xor(rows, flip, out=rows)
+    else:
+        np.copyto(out, stored, casting="same_kind")
 
 
 def _scale(layout: ImageLayout, stored: Array, out: Array) -> None:
@@ -132,7 +135,7 @@ def _scale(layout: ImageLayout, stored: Array, out: Array) -> None:
         out[stored == layout.blank] = np.nan
 
 
-def _missing(missing: int, size: int) -> str:
+def missing_bytes(missing: int, size: int) -> str:
     return f"truncated: {missing} of {size} bytes of a frame are missing"
 
 
@@ -154,7 +157,7 @@ else:  # Windows
 
 
 @contextmanager
-def _located(image: ImageFile) -> Iterator[None]:
+def located(image: ImageFile) -> Iterator[None]:
     """Turn the errors of reading into one line that names the file."""
     try:
         yield

@@ -94,7 +94,11 @@ class Opened:
 
 
 def open_files(
-    paths: Sequence[Path], hdu: int | str | None = None, frame_rate: float | None = None
+    paths: Sequence[Path],
+    hdu: int | str | None = None,
+    frame_rate: float | None = None,
+    *,
+    in_tiles: bool = False,
 ) -> Opened:
     """Read the headers of a recording's files and say what they hold.
 
@@ -106,13 +110,15 @@ def open_files(
         Which HDU; None for the first with an image.
     frame_rate : float or None
         Frames per second where the times of files do not tell; None: what the header states.
+    in_tiles : bool
+        A single image will be read part by part: it may be larger than memory.
 
     Raises
     ------
     SourceError
         None of the files can be read.
     """
-    images, headers, failures = _scan(paths, hdu)
+    images, headers, failures = _scan(paths, hdu, in_tiles=in_tiles and len(paths) == 1)
     if not images:
         raise failures[0] if failures else SourceError("a recording without files")
     folder = f"{paths[0].parent}/"
@@ -159,14 +165,14 @@ def _unread(others: Sequence[str], hdu: int) -> list[str]:
 
 
 def _scan(
-    paths: Sequence[Path], hdu: int | str | None
+    paths: Sequence[Path], hdu: int | str | None, *, in_tiles: bool
 ) -> tuple[list[ImageFile], dict[Any, Header], list[SourceError]]:
     images: list[ImageFile] = []
     headers: dict[Any, Header] = {}
     failures: list[SourceError] = []
     for path in paths:
         try:
-            found = read_headers(path, hdu)
+            found = read_headers(path, hdu, in_tiles=in_tiles)
         except SourceError as error:
             failures.append(error)
             continue

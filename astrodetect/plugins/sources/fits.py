@@ -6,14 +6,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import repeat
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from annotated_types import Ge, Gt, Le
 
-from astrodetect.core.data import Array, Frame, Recording, Stream
+from astrodetect.core.data import Array, Frame, Recording, Stream, Window
 from astrodetect.core.discovery import make_recording, walk
 from astrodetect.core.errors import SourceError
+from astrodetect.core.lazy import LazyPlane
 from astrodetect.core.stages import FrameSource
 from astrodetect.plugins.sources._fits_ahead import AheadReader
 from astrodetect.plugins.sources._fits_files import (
@@ -23,6 +25,7 @@ from astrodetect.plugins.sources._fits_files import (
     read_headers,
 )
 from astrodetect.plugins.sources._fits_planes import PlaneReader
+from astrodetect.plugins.sources._fits_sections import Sections, open_sections
 from astrodetect.plugins.sources._fits_sequences import NonFinite, Opened, decode, group_files, open_files
 
 if TYPE_CHECKING:
@@ -64,6 +67,7 @@ class Fits(FrameSource):
     priority: ClassVar[int] = -10
     suffixes: ClassVar[tuple[str, ...]] = SUFFIXES
     _opened: Opened | None = field(default=None, init=False, repr=False, compare=False)
+    _sections: Sections | None = field(default=None, init=False, repr=False, compare=False)
 
     @settings_method
     def find(cls, root: Path) -> Iterator[Recording]:  # noqa: N805
@@ -89,7 +93,7 @@ class Fits(FrameSource):
             None of its files can be read; or the one image is absurd, truncated or missing.
         """
         del device
-        opened = open_files(recording.file_paths, self.hdu, self.frame_rate)
+        opened = open_files(recording.file_paths, self.hdu, self.frame_rate, in_tiles=self.in_tiles)
         if self.saturation is not None:
             opened = replace(opened, stream=replace(opened.stream, saturation=self.saturation))
         if str(opened.stream.header.get("PROGRAM", "")).lower() == "freeture":
@@ -102,6 +106,9 @@ class Fits(FrameSource):
     def close(self) -> None:
         """Forget the open recording."""
         self._opened = None
+        if self._sections is not None:
+            self._sections.close()
+            self._sections = None
 
     def frames(self) -> Iterator[Frame]:
         """Give the frames in order of time; one buffer serves them all."""
@@ -123,6 +130,20 @@ class Fits(FrameSource):
             yield from reported_frames(self, opened, slots, reader)
         finally:
             reader.close()
+
+    def still(self) -> Window | None:
+        """Give the one image, read part by part; None for sequences, cubes, and files packed as a whole.
+
+        NaN and undefined pixels pass untouched.
+        """
+        opened = self._require()
+        image = opened.images[0]
+        if len(opened.images) > 1 or image.layout.planes > 1 or image.packed:
+            return None
+        self._sections = open_sections(image)
+        plane = LazyPlane(image.layout.shape, image.layout.pixels.dtype, self._sections.read)
+        planes: Any = MappingProxyType({"max": plane})
+        return Window(self.recording, self.stream, 0, opened.times[:1], planes=planes, mask=self.stream.mask)
 
     def _require(self) -> Opened:
         if self._opened is None:
