@@ -13,7 +13,7 @@ from astrodetect.core import registry
 from astrodetect.core.calibrator import Calibrator
 from astrodetect.core.choice import ALL, Choice
 from astrodetect.core.data import Recording, as_reference, with_references
-from astrodetect.core.detections import Detections
+from astrodetect.core.detections import Detections, with_all_columns
 from astrodetect.core.discovery import Sources, Tally, discover
 from astrodetect.core.errors import AstrodetectError, ConfigurationError
 from astrodetect.core.hooks import HookCaller
@@ -258,4 +258,5 @@ def _paths(inputs: Inputs) -> tuple[Path, ...]:
 
 def _joined(blocks: list[RecordingBlock]) -> Detections:
     ordered = sorted(blocks, key=lambda block: block.path)
-    return Detections.concatenate([block.detections for block in ordered])
+    # The columns are there also where every recording failed.
+    return with_all_columns(Detections.concatenate([block.detections for block in ordered]))

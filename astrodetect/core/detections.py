@@ -180,6 +180,12 @@ def full_column(column: Column, n: int) -> Any:
     return np.full(n, missing_value(column.dtype), dtype=object if column.dtype == "str" else column.dtype)
 
 
+def with_all_columns(found: Detections) -> Detections:
+    """Give detections with every column of a catalog; what is not known is missing."""
+    absent = {c.name: full_column(c, len(found)) for c in DETECTION_COLUMNS if c.name not in found}
+    return found.with_columns(**absent)
+
+
 def _column(name: str, values: Any, known: Sequence[Column]) -> NDArray[Any]:
     declared = {column.name: column.dtype for column in known}.get(name)
     array = np.asarray(values)

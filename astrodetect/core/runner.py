@@ -14,10 +14,10 @@ import numpy as np
 
 from astrodetect.core import limits, registry
 from astrodetect.core.calibrator import Calibrator, Placement
-from astrodetect.core.columns import DETECTION_COLUMNS, site_columns
+from astrodetect.core.columns import site_columns
 from astrodetect.core.compose import Clock, ComposedDetector, require_planes
 from astrodetect.core.data import Recording, Stream, Window, has_changed, stable_id
-from astrodetect.core.detections import ROW, Detections, full_column
+from astrodetect.core.detections import ROW, Detections, with_all_columns
 from astrodetect.core.errors import AstrodetectError, SourceError, TruncatedError
 from astrodetect.core.hooks import HookCaller
 from astrodetect.core.plan import Plan, tell_wants
@@ -286,9 +286,7 @@ class _Run:
         columns["reason"] = np.array(reasons, dtype=object)
         columns["accepted"] = np.array([not reason for reason in reasons], dtype=bool)
         columns["recording_id"] = np.full(len(found), self.recording.recording_id)
-        found = found.with_columns(**columns)
-        absent = {c.name: full_column(c, len(found)) for c in DETECTION_COLUMNS if c.name not in found}
-        return self.place.complete(found.with_columns(**absent), stream)
+        return self.place.complete(with_all_columns(found.with_columns(**columns)), stream)
 
     def _identified(self, found: Detections, table: str = "") -> Detections:
         """Sort by frame and place, and number: the same ids whatever the order of the windows."""

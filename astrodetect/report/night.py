@@ -13,7 +13,7 @@ from astrodetect.core.results import RecordingBlock
 from astrodetect.core.summary import Summary
 from astrodetect.report.maps import Maps
 from astrodetect.report.markup import count
-from astrodetect.report.rows import Shown
+from astrodetect.report.rows import DULL, Place, Shown
 from astrodetect.report.timeline import Timeline
 
 
@@ -29,10 +29,11 @@ class Night:
         Rows of ``/recordings``, as far as they are listed.
     troubles : list of (str, str, str)
         Status, path and message of recordings with a failure or a warning.
-    accepted : list of Shown
-        Accepted detections of all recordings, as far as they are listed.
-    section_of : dict of str to (str, str)
-        Anchor and path of the recording by anchor of the detection.
+    accepted, rejected : list of Shown
+        Detections of all recordings, as far as they are listed; of the rejected ones, those worth a
+        second look.
+    section_of : dict of str to Place
+        The recording by anchor of the detection.
     anchors : dict of int to str
         Anchor of the section by ``recording_id``.
     missing : dict of str to list of str
@@ -53,7 +54,8 @@ class Night:
     rows: list[dict[str, Any]] = field(default_factory=list)
     troubles: list[tuple[str, str, str]] = field(default_factory=list)
     accepted: list[Shown] = field(default_factory=list)
-    section_of: dict[str, tuple[str, str]] = field(default_factory=dict)
+    rejected: list[Shown] = field(default_factory=list)
+    section_of: dict[str, Place] = field(default_factory=dict)
     anchors: dict[int, str] = field(default_factory=dict)
     missing: dict[str, list[str]] = field(default_factory=dict)
     camera: Counter[str] = field(default_factory=Counter)
@@ -101,12 +103,22 @@ class Night:
         self.anchors[block.recording_id] = anchor
         self.n_rejected_left_out += left_out
         self.n_rejected_only += not any(one.kind == "accepted" for one in shown)
+        camera = str(block.recording.get("camera", ""))
         for one in shown:
             if one.kind == "accepted" and len(self.accepted) < self.most_accepted:
                 self.accepted.append(one)
-                self.section_of[one.anchor] = (anchor, block.path)
-                self.timeline.add_detection(str(block.recording.get("camera", "")), one)
+                self.timeline.add_detection(camera, one)
                 self.maps.add(block.recording, one)
+            elif one.kind == "rejected" and one.label not in DULL and len(self.rejected) < self.most_accepted:
+                self.rejected.append(one)
+            else:
+                continue
+            self.section_of[one.anchor] = Place(anchor, block.path, camera)
+
+    @property
+    def listed(self) -> list[Shown]:
+        """What the table of the night shows: accepted detections, and rejected ones as there is room."""
+        return [*self.accepted, *self.rejected[: self.most_accepted - len(self.accepted)]]
 
     @property
     def n_accepted(self) -> int:

@@ -15,7 +15,7 @@ from astrodetect.catalogs.reader import Catalog
 from astrodetect.report.controls import controls, review_panel
 from astrodetect.report.markup import UNKNOWN, count, grouped, lines, number, sort_key, text, when
 from astrodetect.report.night import Night, versions_of
-from astrodetect.report.rows import table
+from astrodetect.report.rows import OF_THE_NIGHT, table
 from astrodetect.report.settings import ReportSettings
 
 
@@ -157,7 +157,8 @@ def _stages(night: Night) -> str:
     if funnel:
         parts.append("From region to detection: " + " \u2192 ".join(funnel) + ".")
     if summary.seconds:
-        times = ", ".join(f"{text(name)} {number(s, 2)} s" for name, s in summary.seconds.items())
+        slowest = sorted(summary.seconds.items(), key=lambda item: -item[1])
+        times = ", ".join(f"{text(name)} {number(s, 2)} s" for name, s in slowest)
         parts.append(f"Time by stage: {times}.")
     return f"<p>{' '.join(parts)}</p>\n" if parts else ""
 
@@ -213,14 +214,22 @@ def _left_out(night: Night, settings: ReportSettings) -> str:
 
 
 def _of_the_night(night: Night) -> str:
-    if not night.accepted:
+    listed = night.listed
+    if not listed:
         return ""
     caption = f"{count(night.n_accepted, 'accepted detection')} of all recordings"
     if len(night.accepted) < night.n_accepted:
         caption += f"; the first {grouped(len(night.accepted))} are listed"
+    n_rejected = len(listed) - len(night.accepted)
+    if n_rejected:
+        caption += (
+            f'<span class="rejected-only">; {count(n_rejected, "rejected one")}, without static and noise'
+            f"{'' if n_rejected == len(night.rejected) else ', the first of them'}</span>"
+        )
+    columns = [name for name in OF_THE_NIGHT if name != "Camera" or len(night.cameras) > 1]
     return (
-        '<section aria-labelledby="accepted"><h2 id="accepted" class="part">Accepted detections</h2>\n'
-        f"{table(night.accepted, caption, night.section_of)}</section>\n"
+        '<section aria-labelledby="all"><h2 id="all" class="part">All detections</h2>\n'
+        f"{table(listed, caption, night.section_of, columns)}</section>\n"
     )
 
 

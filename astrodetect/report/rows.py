@@ -5,19 +5,33 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from astrodetect.report.drawing import light_curve, track_points
 from astrodetect.report.markup import UNKNOWN, number, short, sort_key, text, when
 
-#: Heading of each column, and whether it can be sorted by.
-COLUMNS = (
-    ("No.", True), ("Picture", False), ("Time (UTC)", True), ("Label", True), ("Probability", True),
-    ("Outcome", True), ("Frames", True), ("Speed (px/frame)", True), ("Peak S/N", True),
-    ("Peak (ADU)", True), ("Light curve", False), ("Path (px)", False),
+#: Headings in the section of a recording, and in the table of the night.
+OF_A_RECORDING = (
+    "No.", "Picture", "Time (UTC)", "Label", "Probability", "Outcome", "Frames", "Speed (px/frame)",
+    "Peak S/N", "Peak (ADU)", "Light curve", "Path (px)",
 )  # fmt: skip
+OF_THE_NIGHT = (
+    "Recording", "Camera", "Picture", "Time (UTC)", "Label", "Probability", "Outcome", "Frames",
+    "Speed (px/frame)", "Peak S/N", "Light curve",
+)  # fmt: skip
+#: Labels of what is not worth a second look.
+DULL = frozenset({"static", "noise", "star"})
+_NOT_SORTABLE = frozenset({"Picture", "Light curve", "Path (px)"})
+
+
+class Place(NamedTuple):
+    """The recording of a detection: anchor of its section, path, camera."""
+
+    anchor: str
+    path: str
+    camera: str
 
 
 @dataclass(frozen=True)
@@ -78,7 +92,10 @@ class Shown:
 
 
 def table(
-    shown: Sequence[Shown], caption: str, section_of: Mapping[str, tuple[str, str]] | None = None
+    shown: Sequence[Shown],
+    caption: str,
+    section_of: Mapping[str, Place] | None = None,
+    columns: Sequence[str] = OF_A_RECORDING,
 ) -> str:
     """Give a table of detections.
 
@@ -88,18 +105,17 @@ def table(
         Rows in order.
     caption : str
         HTML.
-    section_of : mapping of str to (str, str)
-        Anchor and path of the recording by anchor of the detection: adds a column, and the rows link
-        to the detection's own row instead of being it.
+    section_of : mapping of str to Place
+        The recording by anchor of the detection, for a table of several: its rows link to the
+        detection's own row instead of being it.
+    columns : sequence of str
+        Headings: `OF_A_RECORDING`, or some of `OF_THE_NIGHT`.
     """
-    columns = list(COLUMNS)
-    if section_of is not None:
-        columns[0] = ("Recording", True)
     head = "".join(
-        f'<th scope="col"><button type="button">{name}</button></th>'
-        if sortable
-        else f'<th scope="col">{name}</th>'
-        for name, sortable in columns
+        f'<th scope="col" class="plain">{name}</th>'
+        if name in _NOT_SORTABLE
+        else f'<th scope="col"><button type="button">{name}</button></th>'
+        for name in columns
     )
     body = "\n".join(_row(one, columns, section_of) for one in shown)
     kind = "scroll" if section_of is None else "scroll of-the-night"
@@ -109,28 +125,23 @@ def table(
     )
 
 
-def _row(
-    one: Shown, columns: Sequence[tuple[str, bool]], section_of: Mapping[str, tuple[str, str]] | None
-) -> str:
+def _row(one: Shown, columns: Sequence[str], section_of: Mapping[str, Place] | None) -> str:
+    cells = _cells(one)
     if section_of is None:
-        first = one.name
-        if one.thumbnail is not None:
-            first = f'<a href="#m-{one.anchor}" aria-label="No. {one.name}, in the picture">{one.name}</a>'
-        key, identity = sort_key(_natural(one.name)), f' id="{one.anchor}"'
+        data = f'{_data(one)} id="{one.anchor}"'
     else:
-        _, path = section_of[one.anchor]
-        first = f'<a href="#{one.anchor}">{text(path)}</a>'
-        key, identity = sort_key(path), ""
-    cells = [(key, first), *_cells(one)]
-    inner = "".join(
-        f'<{"th" if i == 0 else "td"}{" scope=row" if i == 0 else ""} data-name="{name}"{key}>{content}'
-        f"</{'th' if i == 0 else 'td'}>"
-        for i, ((name, _), (key, content)) in enumerate(zip(columns, cells, strict=True))
+        _, path, camera = section_of[one.anchor]
+        cells["Recording"] = sort_key(path), f'<a href="#{one.anchor}">{text(path)}</a>'
+        cells["Camera"] = sort_key(camera), text(camera) or UNKNOWN
+        data = f' data-of="{one.anchor}"'
+    first, *others = columns
+    key, content = cells[first]
+    inner = f'<th scope="row" data-name="{first}"{key}>{content}</th>' + "".join(
+        f'<td data-name="{name}"{cells[name][0]}>{cells[name][1]}</td>' for name in others
     )
-    data = _data(one) if section_of is None else f' data-of="{one.anchor}"'
     return (
         f'<tr class="{one.kind}" data-kind="{one.kind}" data-label="{text(one.label)}"'
-        f"{_filtered_by(one)}{data}{identity}>{inner}</tr>"
+        f"{_filtered_by(one)}{data}>{inner}</tr>"
     )
 
 
@@ -166,22 +177,30 @@ def _natural(name: str) -> float:
     return 1e6 + float(name[1:]) if name.startswith("C") else float(name)
 
 
-def _cells(one: Shown) -> list[tuple[str, str]]:
+def _cells(one: Shown) -> dict[str, tuple[str, str]]:
+    """Give the attribute by which it is sorted, and the HTML, of each cell by its heading."""
     value = one.value
     probability = math.nan if one.kind == "camera" else value("probability")
-    return [
-        ("", _thumbnail(one)),
-        (sort_key(value("time_start")), when(value("time_start"))),
-        (sort_key(one.label), text(one.label)),
-        (sort_key(probability), number(probability, 2)),
-        (sort_key(one.kind), _outcome(one)),
-        (sort_key(value("frame_start")), _frames(one)),
-        (sort_key(value("speed")), number(value("speed"), 2)),
-        (sort_key(value("snr")), number(value("snr"))),
-        (sort_key(value("peak")), short(value("peak")) + _saturated(one)),
-        ("", light_curve(one.track)),
-        ("", _path(one)),
-    ]
+    return {
+        "No.": (sort_key(_natural(one.name)), _number(one)),
+        "Picture": ("", _thumbnail(one)),
+        "Time (UTC)": (sort_key(value("time_start")), when(value("time_start"))),
+        "Label": ("", text(one.label)),
+        "Probability": (sort_key(probability), number(probability, 2)),
+        "Outcome": ("", _outcome(one)),
+        "Frames": (sort_key(value("frame_start")), _frames(one)),
+        "Speed (px/frame)": (sort_key(value("speed")), number(value("speed"), 2)),
+        "Peak S/N": (sort_key(value("snr")), number(value("snr"))),
+        "Peak (ADU)": (sort_key(value("peak")), short(value("peak")) + _saturated(one)),
+        "Light curve": ("", light_curve(one.track)),
+        "Path (px)": ("", _path(one)),
+    }
+
+
+def _number(one: Shown) -> str:
+    if one.thumbnail is None:
+        return one.name
+    return f'<a href="#m-{one.anchor}" aria-label="No. {one.name}, in the picture">{one.name}</a>'
 
 
 def _thumbnail(one: Shown) -> str:
@@ -210,7 +229,7 @@ def _reviewed(one: Shown) -> str:
     """Give who has reviewed it, and what the pipeline had said."""
     by = text(one.row.get("reviewer", "")) or "somebody"
     was = text(one.row.get("label_automatic", ""))
-    return f"<br><small>by {by}; automatic: {was} {number(one.value('probability_automatic'), 2)}</small>"
+    return f"<br> <small>by {by}; automatic: {was} {number(one.value('probability_automatic'), 2)}</small>"
 
 
 def _frames(one: Shown) -> str:
@@ -219,7 +238,7 @@ def _frames(one: Shown) -> str:
         return UNKNOWN
     seen = one.value("n_frames")
     shown = f"{first:.0f}\u2013{last:.0f}" if last > first else f"{first:.0f}"
-    return shown + (f"<br><small>{seen:.0f} seen</small>" if math.isfinite(seen) and seen > 0 else "")
+    return shown + (f"<br> <small>({seen:.0f} seen)</small>" if math.isfinite(seen) and seen > 0 else "")
 
 
 def _saturated(one: Shown) -> str:

@@ -13,10 +13,7 @@ from astrodetect.core.results import RecordingBlock
 from astrodetect.report.drawing import overlay
 from astrodetect.report.markup import count, number, text, when
 from astrodetect.report.patches import Sheet, described, overlay_marks
-from astrodetect.report.rows import Shown, table
-
-#: Labels of what is not worth a second look.
-_DULL = frozenset({"static", "noise", "star"})
+from astrodetect.report.rows import DULL, Shown, table
 
 
 class Picture(NamedTuple):
@@ -108,7 +105,7 @@ def _distance(found: Detections, row: int) -> int:
     reason = str(found["reason"][row]) if "reason" in found else ""
     if reason and reason != f"label {found['label'][row]}":
         return 0
-    return 2 if found["label"][row] in _DULL else 1
+    return 2 if found["label"][row] in DULL else 1
 
 
 def shown_of(chosen: Chosen, anchor: str, drawn: Drawn | None) -> list[Shown]:
@@ -219,7 +216,8 @@ def _span(picture: Picture) -> str:
 def _name(one: Shown, shape: tuple[int, int]) -> str:
     """Give the name beside a box, inside the picture wherever the box is.
 
-    Ours stands above the box, the camera's below it, so that they do not hide each other.
+    Ours stands above the box, the camera's below it, so that they do not hide each other; where one side
+    has no room, the camera's stands a line farther.
     """
     height, width = shape
     x0, y0, x1, y1 = np.nan_to_num(np.clip(one.box, 0, [width, height, width, height])).tolist()
@@ -232,6 +230,8 @@ def _name(one: Shown, shape: tuple[int, int]) -> str:
         place += f";top:{100 * y1 / height:.2f}%"
     else:
         place += ";bottom:0" if one.kind == "camera" else ";top:0"
+    if one.kind == "camera" and above != below:
+        place += f";margin-{'bottom' if above else 'top'}:1rem"
     said = one.name if one.kind == "rejected" else f"{one.name} {text(one.label)}"
     if one.kind == "accepted":
         said += f" {number(one.value('probability'), 2)}"

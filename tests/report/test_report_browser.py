@@ -108,12 +108,12 @@ def test_toggles_filter_and_sorting(tmp_path: Path, width: int) -> None:
     assert seen["loaded"]
     assert seen["images"] == 2 + 2 + 2 + 1  # the night's table, two pictures, their rows, the camera's
     assert seen["wide"] <= 0
-    assert seen["start"] == [0, 4, 0, 2]
-    assert seen["rejected"] == [2, 2]
+    assert seen["start"] == [0, 4, 0, 2]  # rows of the night's table and of the recordings; marks
+    assert seen["rejected"] == [4, 2]
     assert seen["picture"] == [4, 0]  # picture and caption of each recording
     assert seen["pictureAll"] == [0, 4]
     assert (seen["boxes"], seen["tracks"], seen["names"], seen["camera"]) == (0, 0, 0, 0)
-    assert seen["lightning"] == [0, 2]
+    assert seen["lightning"] == [0, 4]
     assert seen["none"] == [1, 0]
     # By probability up and down, by signal-to-noise up and down; what is not known comes last.
     assert seen["order"] == [

@@ -358,7 +358,7 @@ def test_near_misses_are_the_last_to_be_left_out(tmp_path: Path) -> None:
     catalog = write_catalog(tmp_path / "night.h5", [block(recording, found)])
     for most, labels in ((1, {"meteor": 1}), (2, {"meteor": 1, "slow": 1}), (3, {"meteor": 1, "slow": 2})):
         page = Page(write_report(catalog, settings=ReportSettings(rejected=most)).page)
-        rows = re.findall(r'<tr class="rejected"[^>]* data-label="(\w+)"', page.html)
+        rows = re.findall(r'<tr class="rejected"[^>]* data-label="(\w+)"[^>]* data-id', page.html)
         assert Counter(rows) == labels
     assert "0.80" in page.text
 

@@ -80,6 +80,15 @@ class VideoInfo:
         return self.layout.dtype.newbyteorder("=")
 
 
+#: PyAV before 19 stops at a tag that is no UTF-8; since then it gives it with surrogates.
+_TOLERANT: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
+
+
+def _sound(tag: str) -> str:
+    """Give a tag of a file as text that can be written anywhere."""
+    return tag.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 @contextmanager
 def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Open a video file and give it with its first video stream.
@@ -94,7 +103,7 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
             f"file:{path}",  # nothing in a name means another protocol
             container_options={"format_whitelist": _DEMUXERS, "protocol_whitelist": "file"},
             options={"max_pixels": str(limits.current().pixels)},  # of the decoders
-            metadata_errors="replace",
+            **_TOLERANT,
         )
     except (av.FFmpegError, OSError, ValueError) as error:
         raise SourceError(f"{path}: {_why_unreadable(path, error)}; expected a video file") from None
@@ -287,7 +296,7 @@ def _header(container: InputContainer, stream: VideoStream, frame: VideoFrame) -
         "codec": stream.codec_context.name,
         "pixel_format": frame.format.name,
         "color_range": {1: "limited", 2: "full"}.get(int(frame.color_range), "unspecified"),
-        **{f"metadata_{key}": str(value) for key, value in container.metadata.items()},
+        **{f"metadata_{key}": _sound(str(value)) for key, value in container.metadata.items()},
     }
 
 
