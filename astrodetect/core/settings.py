@@ -114,10 +114,18 @@ def _check(hint: Any, value: Any, base: Path) -> Any:
 def _tuples(hint: Any, value: Any) -> Any:
     inner = _inner_types(hint)
     if isinstance(value, list) and tuple in inner and list not in inner:
-        return tuple(value)
+        (own, *_) = typing.get_args(hint) or (Any,)
+        return tuple(_tuples(own, item) for item in value)
     if isinstance(value, str) and Path in inner and str not in inner:
-        return Path(value)
+        return value if value in _choices(hint) else Path(value)
     return value
+
+
+def _choices(hint: Any) -> tuple[Any, ...]:
+    """Give the words that a type names beside others: what is given by name or as a file."""
+    if typing.get_origin(hint) is typing.Literal:
+        return typing.get_args(hint)
+    return tuple(word for item in typing.get_args(hint) for word in _choices(item))
 
 
 def _inner_types(hint: Any) -> set[Any]:

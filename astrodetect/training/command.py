@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import shutil
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from astrodetect.core.errors import AstrodetectError, StoppedError
-from astrodetect.training.config import TrainingPlan, read_training
+from astrodetect.training.config import read_plan, read_training
 from astrodetect.training.logs import read_history
 from astrodetect.training.ranks import joined
+from astrodetect.training.task import Plan
 from astrodetect.training.trainer import HISTORY, MODEL, STATE, Position, Trainer
 
 
@@ -36,16 +36,22 @@ class _Bar:
         """Say how an epoch went."""
         self.bar.reset()
         if not self.quiet:
-            text = (
-                f"epoch {row['epoch']}: training loss {row['train_loss']:.4f}; validation loss "
-                f"{row['loss']:.4f}, accuracy {row['accuracy']:.4f}, AUC {row['auc']:.4f}; "
-                f"{row['seconds']:.0f} s"
-            )
-            self.bar.write(text, file=sys.stderr)
+            self.bar.write(epoch_text(row), file=sys.stderr)
 
     def close(self) -> None:
         """Take the bar away."""
         self.bar.close()
+
+
+def epoch_text(row: dict[str, Any]) -> str:
+    """Give a line on an epoch: the figures of the validation split that its task knows."""
+    apart = ("epoch", "train_loss", "rate", "seconds", "cpu_seconds")
+    names = {"auc": "AUC", "ap50": "AP50"}
+    figures = (f"{names.get(key, key)} {value:.4f}" for key, value in row.items() if key not in apart)
+    return (
+        f"epoch {row['epoch']}: training loss {row['train_loss']:.4f}; validation {', '.join(figures)}; "
+        f"{row['seconds']:.0f} s"
+    )
 
 
 def train(
@@ -80,13 +86,13 @@ def train(
     """
     from safetensors import SafetensorError
 
-    plan = read_training(path)
-    if out is not None:
-        plan = replace(plan, train=replace(plan.train, out=out))
+    plan = read_plan(path)
+    plan = plan if out is None else plan.into(out)
     device = resolve(device)
     bar = _Bar(quiet)
     try:
         _prepare(plan, path, resume, fresh)
+        plan.prepare(lambda line: None if quiet else print(line, file=sys.stderr))  # noqa: T201
         with joined(device) as (ranks, own):
             trainer = Trainer(plan, own, bar, ranks)
             return plan.train.out, trainer.run(resume)
@@ -109,7 +115,7 @@ def cross(path: Path, n_folds: int, *, grouped: bool, device: str, out: Path | N
     from astrodetect.training.tables import figures_text, put, table_csv
 
     plan = read_training(path)
-    plan = replace(plan, train=replace(plan.train, out=out or plan.train.out))
+    plan = plan if out is None else plan.into(out)
     bar = _Bar(quiet)
     try:
         found = cross_validate(
@@ -146,7 +152,7 @@ def resolve(device: str) -> str:
     return device
 
 
-def _prepare(plan: TrainingPlan, path: Path, resume: bool, fresh: bool) -> None:
+def _prepare(plan: Plan, path: Path, resume: bool, fresh: bool) -> None:
     """Make the folder, and take care of what an earlier training left there."""
     folder = plan.train.out
     left = [folder / name for name in (STATE, MODEL, HISTORY) if (folder / name).exists()]

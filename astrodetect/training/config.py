@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from astrodetect.training.data.streaks import StreakPatches
 from astrodetect.training.settings import AugmentSettings, TrainSettings, TransferSettings
 
 if TYPE_CHECKING:
+    from astrodetect.training.boxes.plan import BoxPlan
     from astrodetect.training.data.splits import Split
     from astrodetect.training.labels import LabelTask
 
@@ -68,6 +70,14 @@ class TrainingPlan:
             "transfer": settings.to_table(self.transfer),
         }
 
+    def into(self, out: Path) -> TrainingPlan:
+        """Give the same training in another folder."""
+        return replace(self, train=replace(self.train, out=out))
+
+    def prepare(self, tell: Callable[[str], None]) -> None:
+        """Make what the splits are read from, if it is not there yet; `tell` gets lines for the user."""
+        self.data.prepare(tell)
+
     def task(self, train_split: Split | None = None) -> LabelTask:
         """Read the splits and give what the trainer needs; `train_split` stands in for that of the data."""
         from astrodetect.training.labels import LabelTask
@@ -75,8 +85,22 @@ class TrainingPlan:
         return LabelTask(self, train_split)
 
 
+def read_plan(path: Path) -> TrainingPlan | BoxPlan:
+    """Read a training file of any kind: for labels of whole images, or for boxes.
+
+    Raises
+    ------
+    AstrodetectError, ConfigurationError
+        As `read_training`.
+    """
+    from astrodetect.training.boxes.plan import is_for_boxes, plan_of
+
+    tables = _tables(path)
+    return plan_of(path, tables) if is_for_boxes(tables) else _checked(path, tables)
+
+
 def read_training(path: Path) -> TrainingPlan:
-    """Read a training file.
+    """Read a training file for labels of whole images.
 
     Parameters
     ----------
@@ -95,7 +119,10 @@ def read_training(path: Path) -> TrainingPlan:
     ConfigurationError
         With every mistake in it.
     """
-    tables = _tables(path)
+    return _checked(path, _tables(path))
+
+
+def _checked(path: Path, tables: dict[str, Any]) -> TrainingPlan:
     problems = [
         f"{path}: [{table}]: unknown table{nearest(table, _TABLES)}"
         for table in tables

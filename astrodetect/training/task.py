@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -69,6 +69,9 @@ class Plan(Protocol):
 
     def fingerprint(self) -> dict[str, Any]:
         """Give all settings that the weights depend on, as JSON holds them."""
+
+    def prepare(self, tell: Callable[[str], None]) -> None:
+        """Make what the data are read from, if it is not there yet; `tell` gets lines for the user."""
 
     def task(self) -> Task:
         """Read the data and give what the trainer needs."""

@@ -7,16 +7,19 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from astrodetect.core.errors import AstrodetectError
 from astrodetect.plugins.models.build import build_model
 from astrodetect.plugins.models.config import ModelConfig
 from astrodetect.plugins.models.fcn import FcnMil
 from astrodetect.plugins.models.model import PatchModel
+
+if TYPE_CHECKING:
+    from astrodetect.plugins.models.yolo.model import Yolo
 
 #: What stands in the header of a file.
 FORMAT, VERSION = "astrodetect-model", "1"
@@ -38,13 +41,13 @@ class Checkpoint:
     info: Mapping[str, Any] = field(default_factory=dict)
 
 
-def save(model: PatchModel | FcnMil, path: Path | str, info: Mapping[str, Any] | None = None) -> None:
+def save(model: PatchModel | FcnMil | Yolo, path: Path | str, info: Mapping[str, Any] | None = None) -> None:
     """Write a model.
 
     Parameters
     ----------
-    model : PatchModel or FcnMil
-        What `astrodetect.plugins.models.build.build_model` made.
+    model : PatchModel, FcnMil or Yolo
+        What `astrodetect.plugins.models.build.build_model` made, or a detector of boxes.
     path : path
         Replaced in one step: a reader sees the old file or the whole new one.
     info : mapping, optional
@@ -89,6 +92,32 @@ def load(path: Path | str, device: str = "cpu") -> Checkpoint:
         The file is missing, damaged, from another program or version, or does not fit itself.
     """
     path = Path(path)
+    stored = read(path)
+    method = stored.config.get("method")
+    if method == "yolo":
+        raise AstrodetectError(f'{path}: a model of method "yolo"; expected one of patches')
+    model = build_model(ModelConfig.from_table(stored.config, f"{path}: [model]"))
+    fill(model, stored.tensors, path)
+    return Checkpoint(model.to(device).eval(), stored.info)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What stands in a file: the configuration of a model, what is known of it, its weights."""
+
+    config: dict[str, Any]
+    info: dict[str, Any]
+    tensors: dict[str, Tensor]
+
+
+def read(path: Path) -> Stored:
+    """Read a file that `save` wrote, whatever model it holds.
+
+    Raises
+    ------
+    AstrodetectError
+        The file is missing, damaged, or from another program or version.
+    """
     header, tensors = _read(path)
     if header.get("format") != FORMAT:
         raise AstrodetectError(f"{path}: not a model of astrodetect: its header says nothing of {FORMAT!r}")
@@ -96,13 +125,10 @@ def load(path: Path | str, device: str = "cpu") -> Checkpoint:
         version = header.get("format_version")
         raise AstrodetectError(f"{path}: a model of format version {version}; this program knows {VERSION}")
     try:
-        config = ModelConfig.from_table(json.loads(header["config"]), f"{path}: [model]")
-        info = json.loads(header.get("info", "{}"))
+        config, info = json.loads(header["config"]), json.loads(header.get("info", "{}"))
     except (KeyError, ValueError) as error:
         raise AstrodetectError(f"{path}: the header of the model is damaged: {error}") from None
-    model = build_model(config)
-    _fill(model, tensors, path)
-    return Checkpoint(model.to(device).eval(), info)
+    return Stored(config, info, tensors)
 
 
 def _read(path: Path) -> tuple[Mapping[str, str], dict[str, Tensor]]:
@@ -117,8 +143,14 @@ def _read(path: Path) -> tuple[Mapping[str, str], dict[str, Tensor]]:
         raise AstrodetectError(f"{path}: cannot be read: {error.strerror or error}") from None
 
 
-def _fill(model: PatchModel | FcnMil, tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Put tensors into a model, every one of them."""
+def fill(model: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Put tensors into a model, every one of them.
+
+    Raises
+    ------
+    AstrodetectError
+        They are those of another model, or hold values that are not numbers.
+    """
     wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     given = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     for name in sorted(wanted.keys() | given.keys()):

@@ -1,0 +1,152 @@
+"""The model: normalisation, backbone and head."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from astrodetect.core.errors import AstrodetectError
+from astrodetect.plugins.models.yolo.networks import backbone, last_map, shape_of
+from astrodetect.plugins.models.yolo.settings import YoloConfig
+
+#: Objectness and probability that a new model starts with: most units are empty.
+_FIRST_CHANCE = 0.05
+
+
+class Yolo(nn.Module):
+    """From images to the units of all cells.
+
+    Parameters
+    ----------
+    config : YoloConfig
+        What it is made of.
+
+    Attributes
+    ----------
+    stride : tuple of int
+        Pixels of a cell, in the order of the axes of an image ([z,] y, x).
+    """
+
+    black: Tensor
+    white: Tensor
+
+    def __init__(self, config: YoloConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.body = backbone(config.network, config.channels, config.axes)
+        shape = shape_of(self.body, config.network, config.channels, config.axes)
+        self.stride = shape.stride
+        convolution = nn.Conv2d if config.axes == 2 else nn.Conv3d
+        self.head = convolution(shape.features, config.output_channels, 1)
+        self._start_empty()
+        for name, values in zip(("black", "white"), config.levels, strict=True):
+            level = torch.tensor(values).view(1, -1, *[1] * config.axes)
+            self.register_buffer(name, level, persistent=False)
+
+    def _start_empty(self) -> None:
+        """Let the head say at first that nothing is there, boxes are their priors, parameters halfway."""
+        config = self.config
+        nn.init.normal_(self.head.weight, std=0.01)
+        bias = torch.zeros(len(config.priors), config.unit_channels)
+        chance = torch.logit(torch.tensor(_FIRST_CHANCE))
+        bias[:, 6], bias[:, 7] = chance / config.probability[0], chance / config.objectness[0]
+        bias[:, config.unit_channels - config.n_parameters :] = 0.5 / config.parameter[0]
+        self.head.bias = nn.Parameter(bias.flatten())
+
+    def stride_xyz(self, device: Any = "cpu") -> Tensor:
+        """Give the pixels of a cell in x, y and z."""
+        return torch.tensor([*reversed(self.stride), 1][:3], dtype=torch.float32, device=device)
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """Give images as the network sees them: black is 0, what is no number is black.
+
+        Parameters
+        ----------
+        images : (B, C, H, W) or (B, C, D, H, W) tensor
+            Of any real type; 16-bit integers keep every value.
+        """
+        config = self.config
+        values = (images.to(torch.float32) - self.black) / (self.white - self.black)
+        values = torch.nan_to_num(values, nan=0.0)
+        if config.clip:
+            values = values.clamp(0, 1)
+        factor = torch.tensor(config.stretch_factor)
+        if config.stretch == "tanh":
+            return torch.tanh(factor.item() * values)
+        if config.stretch == "asinh":
+            return torch.asinh(factor.item() * values) / torch.asinh(factor).item()
+        return values
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Give the output (B, P U, cells ...) for images (B, C, H, W) or (B, C, D, H, W).
+
+        Images whose sides the cells do not divide are continued with black at their ends.
+
+        Raises
+        ------
+        AstrodetectError
+            The images have another number of channels or axes.
+        """
+        config = self.config
+        if images.ndim != 2 + config.axes or images.shape[1] != config.channels:
+            raise AstrodetectError(
+                f"images are {tuple(images.shape)}; the model takes {config.channels} planes (channels) of "
+                f"{config.axes} axes"
+            )
+        values = self.normalise(images)
+        missing = [-side % step for side, step in zip(images.shape[2:], self.stride, strict=True)]
+        if any(missing):
+            edges = [edge for side in reversed(missing) for edge in (0, side)]
+            values = functional.pad(values, edges)
+        output: Tensor = self.head(last_map(self.body(values)))
+        return output
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Give the number of trained numbers of a model."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def multiplications(model: Yolo, side: int = 64) -> float:
+    """Give the multiply-adds of all convolutions for each pixel of an image."""
+    counted: list[float] = []
+    pixels = side**model.config.axes
+
+    def count(module: Any, _: Any, output: Tensor) -> None:
+        counted.append(module.weight[0].numel() * output[0].numel() / pixels)
+
+    kinds = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+    hooks = [module.register_forward_hook(count) for module in model.modules() if isinstance(module, kinds)]
+    training = model.training
+    try:
+        with torch.no_grad():
+            model.eval()(torch.zeros(1, model.config.channels, *(side,) * model.config.axes))
+    finally:
+        model.train(training)
+        for hook in hooks:
+            hook.remove()
+    return sum(counted)
+
+
+def receptive_field(model: Yolo, side: int = 256) -> int:
+    """Give the pixels of a row that the middle cell of an image depends on.
+
+    Measured on a copy of the convolutions whose weights are all 1, so that nothing cancels. Normalisation
+    over a whole image is left out.
+    """
+    layers = [
+        deepcopy(module) for module in model.body.modules() if isinstance(module, nn.Conv2d | nn.Conv3d)
+    ]
+    body = nn.Sequential(*layers).double()
+    for parameter in body.parameters():
+        nn.init.ones_(parameter)
+    sides = (side,) * model.config.axes
+    image = torch.zeros(1, model.config.channels, *sides, dtype=torch.float64, requires_grad=True)
+    found = body(image)
+    middle = found[(0, 0, *(n // 2 for n in found.shape[2:]))]
+    (gradient,) = torch.autograd.grad(middle, image)
+    return int((gradient[0, 0].flatten(0, -2).abs().sum(0) > 0).sum())
