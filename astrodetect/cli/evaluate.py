@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from astrodetect.catalogs.reader import Catalog
 
 
 @click.command()
@@ -18,8 +21,23 @@ import click
     "or another catalog, or a file of any format of `catalog formats`.",
 )  # fmt: skip
 @click.option(
-    "--label", "labels", multiple=True, default=("meteor",), show_default=True,
-    help="Class that is looked for; may be given several times.",
+    "--label", "labels", multiple=True,
+    help="Class that is looked for; may be given several times  [default: meteor; of sources: all]",
+)  # fmt: skip
+@click.option(
+    "--match", type=click.Choice(["ends", "iou", "distance", "shape"]),
+    help="How a detection is recognised: by both ends, or as a source in a still image: by the overlap of "
+    "boxes, the distance of centres, or position, flux and size together  [default: iou where the truth has "
+    "boxes or fluxes, else ends]",
+)  # fmt: skip
+@click.option(
+    "--limit", type=click.FloatRange(min=0, min_open=True),
+    help="Least IoU, largest distance (px), or largest shape distance  [default: 0.5, 3, 5]",
+)  # fmt: skip
+@click.option("--any-label", is_flag=True, help="Compare sources whatever their labels are.")
+@click.option(
+    "--purity", type=click.FloatRange(0, 1, min_open=True), default=0.93, show_default=True,
+    help="Give the completeness of sources at this purity.",
 )  # fmt: skip
 @click.option(
     "--ignore-unlisted", is_flag=True, help="Leave out recordings of which the truth names nothing."
@@ -31,7 +49,9 @@ import click
     "--split", type=click.Choice(["train", "validation", "test"]), default="test", show_default=True,
     help="Images that MODEL is judged on.",
 )  # fmt: skip
-@click.option("--out", type=click.Path(path_type=Path), help="Folder for tables and plots of MODEL.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Folder for tables and plots of MODEL, or of sources."
+)
 @click.option("--k", type=click.IntRange(min=1), help="Patches instead of those of MODEL.")
 @click.option("--prior-only", is_flag=True, help="Choose patches by the prior of MODEL alone.")
 @click.option("--device", default="auto", show_default=True, help="Where MODEL runs.")
@@ -40,6 +60,10 @@ def evaluate(inputs: tuple[Path, ...], truth: Path | None, data: Path | None, **
     """Print how good a catalog or a model is.
 
     With --truth: recall and precision of CATALOG against a truth file.
+
+    If the truth lists sources of still images (with boxes, or fluxes and axes; also COCO and YOLO
+    annotations with --match iou): average precision, completeness, purity, completeness by flux, and the
+    score of the first data challenge of the SKA. Else events:
 
     An accepted detection with the label is right when its first and its last position lie within 10
     pixels (or a quarter of the length, if that is more) of those of an object, and they have frames in
@@ -56,47 +80,70 @@ def evaluate(inputs: tuple[Path, ...], truth: Path | None, data: Path | None, **
     elif truth is not None:
         if len(inputs) != 1:
             raise click.UsageError("--truth is compared with one catalog")
-        _compare(inputs[0], truth, options["labels"], options["ignore_unlisted"], options["as_json"])
+        _compare(inputs[0], truth, options)
 
 
 def _judge(models: tuple[Path, ...], data: Path, options: dict[str, Any]) -> None:
-    import json
-
     from astrodetect.training.command import resolve
     from astrodetect.training.judge import How, judge
 
     how = How(options["split"], options["k"], options["prior_only"])
     found = judge(models, data, how, resolve(options["device"]), options["out"])
     if options["as_json"]:
-        click.echo(json.dumps(found.to_dict(), indent=2, allow_nan=False))
+        click.echo(_json(found.to_dict()), nl=False)
     else:
         click.echo(found.to_text(), nl=False)
 
 
-def _compare(
-    catalog: Path, truth: Path, labels: tuple[str, ...], ignore_unlisted: bool, as_json: bool
-) -> None:
+def _compare(catalog: Path, truth: Path, options: dict[str, Any]) -> None:
     from astrodetect.catalogs.reader import Catalog
+    from astrodetect.evaluation.sources.reading import lists_sources
+
+    match = options["match"] or ("iou" if lists_sources(truth) else "ends")
+    with Catalog(catalog) as opened:
+        told = (_events if match == "ends" else _sources)(opened, truth, match, options)
+        if opened.unfinished:
+            click.echo(
+                f"{catalog}: the job that makes it is not finished; compared is what there is", err=True
+            )
+    click.echo(told, nl=False)
+
+
+def _events(catalog: Catalog, truth: Path, _match: str, options: dict[str, Any]) -> str:
     from astrodetect.evaluation import evaluate as compare
     from astrodetect.evaluation import read_tracks
     from astrodetect.evaluation.report import to_dict, to_text
     from astrodetect.exchange.truth import read_any_truth
 
-    with Catalog(catalog) as opened:
-        objects = read_any_truth(truth, opened)
-        tracks = truth.with_name("tracks.csv")
-        if tracks.is_file() and truth.suffix == ".csv":
-            objects = read_tracks(tracks, objects)
-        result = compare(
-            opened.detections, opened.recordings, objects, labels, ignore_unlisted=ignore_unlisted
-        )
-        if opened.unfinished:
-            click.echo(
-                f"{catalog}: the job that makes it is not finished; compared is what there is", err=True
-            )
-    if as_json:
-        import json
+    objects = read_any_truth(truth, catalog)
+    tracks = truth.with_name("tracks.csv")
+    if tracks.is_file() and truth.suffix == ".csv":
+        objects = read_tracks(tracks, objects)
+    result = compare(
+        catalog.detections,
+        catalog.recordings,
+        objects,
+        options["labels"] or ("meteor",),
+        ignore_unlisted=options["ignore_unlisted"],
+    )
+    return _json(to_dict(result)) if options["as_json"] else to_text(result)
 
-        click.echo(json.dumps(to_dict(result), indent=2, allow_nan=False))
-    else:
-        click.echo(to_text(result), nl=False)
+
+def _sources(catalog: Catalog, truth: Path, match: Any, options: dict[str, Any]) -> str:
+    from astrodetect.evaluation.sources import How
+    from astrodetect.evaluation.sources.reading import compare_sources
+    from astrodetect.evaluation.sources.report import to_dict, to_text, write_report
+
+    how = How(match, options["limit"], options["labels"], options["any_label"], options["purity"])
+    result = compare_sources(
+        catalog.detections, catalog.recordings, truth, how, ignore_unlisted=options["ignore_unlisted"]
+    )
+    if options["out"] is not None:
+        write_report(result, options["out"])
+    return _json(to_dict(result)) if options["as_json"] else to_text(result)
+
+
+def _json(value: dict[str, Any]) -> str:
+    import json
+
+    return json.dumps(value, indent=2, allow_nan=False) + "\n"

@@ -28,7 +28,8 @@ class Field:
     sources : mapping of str to (n,) array
         The truth, a column each. All scenes have ``label``; ``x``, ``y`` (centre, px); ``flux`` (sum over
         pixels, in the image's unit); ``major``, ``minor`` (full widths at half maximum, px, as seen:
-        convolved with the beam); ``theta`` (angle of the major axis, degrees from +x towards +y);
+        convolved with the beam); ``theta`` (angle of the major axis, degrees from +x towards +y; NaN for what
+        is round);
         ``x_min, y_min, x_max, y_max`` (box, half open); ``peak``; ``snr``; ``difficult`` (need not be
         found); ``blended``.
     header : mapping of str to value

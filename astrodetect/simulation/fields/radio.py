@@ -174,6 +174,7 @@ class RadioScene:
         return {
             "label": np.full(len(kept), "galaxy"),
             "x": x[kept], "y": y[kept], "flux": flux[kept], "major": major, "minor": minor, "theta": theta,
+            "beam": np.full(len(kept), math.sqrt(self.beam[0] * self.beam[1]) / self.pixel),
             **dict(zip(BOX_COLUMNS, boxes.T, strict=True)),
             "peak": drawn["peak"][kept], "snr": snr[kept], "difficult": snr[kept] < self.sure_snr,
             "blended": blended(x[kept], y[kept], np.sqrt(major * minor)),

@@ -154,7 +154,7 @@ class StarScene:
             "label": np.full(n, "star"),
             "x": x[kept], "y": y[kept], "flux": flux[kept], "major": np.full(n, self.fwhm),
             "minor": np.full(n, self.fwhm * self.roundness),
-            "theta": np.full(n, self.angle % 180 if self.roundness < 1 else 0.0),
+            "theta": np.full(n, self.angle % 180 if self.roundness < 1 else np.nan),
             **dict(zip(BOX_COLUMNS, boxes.T, strict=True)),
             "peak": flux[kept] / self.spread, "snr": snr[kept], "difficult": snr[kept] < self.sure_snr,
             "blended": blended(x[kept], y[kept], np.full(n, reach)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -85,5 +86,5 @@ def _sky(field: Field) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 def _text(value: Any) -> str:
     if isinstance(value, float):
-        return f"{value:.9g}"
+        return "" if math.isnan(value) else f"{value:.9g}"
     return str(int(value)) if isinstance(value, bool) else str(value)
