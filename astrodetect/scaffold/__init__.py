@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import keyword
 import re
+import tomllib
 from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
 
+from astrodetect import pipelines
 from astrodetect.core.errors import AstrodetectError
 from astrodetect.core.registry import installed
 from astrodetect.core.stages import KINDS
@@ -72,17 +74,20 @@ def package_files(name: str, kind: str) -> dict[str, str]:
 
     Examples
     --------
-    >>> sorted(package_files("far-sky", "scorer"))[3:6]
-    ['far_sky/__init__.py', 'far_sky/py.typed', 'pyproject.toml']
+    >>> sorted(package_files("far-sky", "scorer"))[3:7]
+    ['far_sky/__init__.py', 'far_sky/py.typed', 'pipeline.toml', 'pyproject.toml']
     """
     module = name.replace("-", "_")
     cls = "".join(part.capitalize() for part in name.split("-"))
     values = {"name": name, "module": module, "cls": cls, "kind": kind, "table": texts.TABLES[kind]}
+    own = kind == "source"
+    values["recordings"] = texts.RECORDINGS_OF_THE_SOURCE if own else texts.RECORDINGS
     values["requires"] = ", ".join(f'"{item}"' for item in _requirements(kind))
     stage = _source(f"kinds/{kind}.py").replace("Example", cls)
     check = _source(f"checks/{kind}.py").replace(f"astrodetect.scaffold.kinds.{kind}", module)
     return {
         "pyproject.toml": texts.PYPROJECT.format_map(values),
+        "pipeline.toml": _pipeline(name, kind),
         "README.md": texts.README.format_map(values),
         ".gitignore": texts.GITIGNORE,
         ".github/workflows/tests.yml": texts.WORKFLOW.replace("@name@", name),
@@ -91,6 +96,22 @@ def package_files(name: str, kind: str) -> dict[str, str]:
         f"tests/test_{module}.py": _own_imports_last(check.replace("Example", cls), module),
         "tests/test_entry_point.py": texts.ENTRY_POINT_TEST.format_map(values),
     }
+
+
+def _pipeline(name: str, kind: str) -> str:
+    """Give the built-in pipeline with the plugin in the place of its own stage, or added to it."""
+    import tomli_w
+
+    tables = tomllib.loads(pipelines.text("meteor") or "")
+    table = texts.TABLES[kind].strip("[]")
+    if texts.TABLES[kind].startswith("[["):
+        tables[table].append({"use": name})
+    else:
+        tables[table] = {"use": name}
+    if kind == "detector":  # it is all four in one
+        for part in ("score", "select", "extract", "classify"):
+            del tables[part]
+    return f"# The built-in pipeline with the {kind} {name} in it.\n\n{tomli_w.dumps(tables)}"
 
 
 def _source(relative: str) -> str:

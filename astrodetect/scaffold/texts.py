@@ -58,7 +58,16 @@ astrodetect plugins show {name}
 astrodetect plugins check {name}
 ```
 
-In a pipeline file:
+`pipeline.toml` is the built-in pipeline with this {kind} in it:
+
+```console
+{recordings}
+astrodetect check --pipeline pipeline.toml
+astrodetect run --pipeline pipeline.toml night --out night.h5
+astrodetect catalog show night.h5 --rejects
+```
+
+In a pipeline file of your own:
 
 ```toml
 {table}
@@ -68,6 +77,12 @@ use = "{name}"
 The stage is the class `{cls}` in `{module}/__init__.py`. Its fields are its settings; the comment
 that starts with `#:` above a field is its documentation.
 """
+
+#: Commands that make recordings to try a plugin on; the source reads a form of its own.
+RECORDINGS = "astrodetect simulate night --recordings 1"
+RECORDINGS_OF_THE_SOURCE = """\
+mkdir night
+python -c "import numpy; numpy.save('night/one.npy', numpy.eye(64)[:, :, None].repeat(64, axis=2))\""""
 
 GITIGNORE = """\
 __pycache__/

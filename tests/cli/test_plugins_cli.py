@@ -1,8 +1,10 @@
 """``astrodetect plugins``: what is listed, shown, checked, and written by ``plugins new``."""
 
+import numpy as np
 import pytest
 from stranger_packages import astrodetect, install, python, write_info
 
+from astrodetect import Catalog
 from astrodetect.cli import main
 from astrodetect.core.stages import KINDS
 
@@ -33,6 +35,7 @@ def test_a_new_package_is_complete_and_named_throughout(packages):
         assert files == {
             "pyproject.toml", "README.md", ".gitignore", f"{module}/__init__.py", f"{module}/py.typed",
             f"tests/test_{module}.py", "tests/test_entry_point.py", ".github/workflows/tests.yml",
+            "pipeline.toml",
         }  # fmt: skip
         text = "".join((folder / name).read_text() for name in files)
         assert "Example" not in text
@@ -49,6 +52,35 @@ def test_new_packages_of_every_kind_pass_their_tests_at_once(packages):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "failed" not in done.stdout
+
+
+RUN_ALL = """
+import sys
+from pathlib import Path
+from astrodetect import Pipeline
+for kind in sys.argv[1:]:
+    night = "stacks" if kind == "source" else "night"
+    found = Pipeline.from_toml(Path(f"far-{kind}/pipeline.toml")).run(night, out=f"{kind}.h5")
+    print(kind, len(found))
+"""
+
+
+def test_new_packages_of_every_kind_run_in_the_pipeline_that_comes_with_them(packages, tmp_path):
+    for kind in KINDS:
+        install(packages / f"far-{kind}", tmp_path)
+    made = astrodetect(
+        "simulate", "night", "--recordings", "1", "--frames", "66", "--shape", "160x240", cwd=packages
+    )
+    assert made.returncode == 0, made.stderr
+    (packages / "stacks").mkdir()
+    np.save(packages / "stacks" / "one.npy", np.eye(64)[:, :, None].repeat(64, axis=2))
+    done = python("-W", "error", "-c", RUN_ALL, *KINDS, site=tmp_path, cwd=packages)
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[0] for line in done.stdout.splitlines()] == list(KINDS)
+    for kind in KINDS:
+        with Catalog(packages / f"{kind}.h5") as catalog:
+            assert list(catalog.recordings["status"]) == ["done"], kind
+            assert f"far-{kind}" in catalog.provenance["versions"]
 
 
 def test_new_packages_and_our_own_are_listed_shown_and_conform(packages, tmp_path):
