@@ -19,6 +19,7 @@ _COMMANDS = {
     "plugins": "plugins",
     "simulate": "simulate",
     "evaluate": "evaluate",
+    "dataset": "dataset",
     "train": "train",
     "study": "study",
     "catalog": "catalog",

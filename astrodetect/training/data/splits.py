@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -39,11 +39,15 @@ class Split:
         Class of each image, or for each class whether it is there.
     groups : (n,) int64 array
         Images of one group (of one event, say) never come to both sides of a fold.
+    hours : float
+        How long a camera looked at what the images were taken from; NaN if nobody knows. False alarms per
+        night follow from it.
     """
 
     images: Images
     targets: NDArray[Any]
     groups: NDArray[np.int64]
+    hours: float = float("nan")
 
     def __len__(self) -> int:
         """Give the number of images."""
@@ -90,6 +94,16 @@ class DataSet(ABC):
     def several_labels(self) -> bool:
         """Whether an image may have several of the labels at once."""
         return False
+
+    def prepare(self, tell: Callable[[str], None] = lambda _: None) -> None:
+        """Make what the splits are read from, if it is not there yet. Given: nothing.
+
+        Parameters
+        ----------
+        tell : callable
+            Gets lines for the user.
+        """
+        del tell
 
     @abstractmethod
     def split(self, name: SplitName) -> Split:

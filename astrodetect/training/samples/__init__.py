@@ -1,0 +1,1 @@
+"""From recordings and labels to images that a network can learn from."""
