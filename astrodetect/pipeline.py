@@ -17,6 +17,7 @@ from astrodetect.core.detections import Detections, with_all_columns
 from astrodetect.core.discovery import Sources, Tally, discover
 from astrodetect.core.errors import AstrodetectError, ConfigurationError
 from astrodetect.core.hooks import HookCaller
+from astrodetect.core.named_files import missing_files
 from astrodetect.core.plan import Plan, read_plan
 from astrodetect.core.process import resolve_device
 from astrodetect.core.results import RecordingBlock
@@ -97,12 +98,11 @@ class Pipeline:
         return self._plan
 
     def check(self) -> list[str]:
-        """Build every stage, open nothing, and give every mistake, one line each."""
+        """Build every stage, open nothing, and give every mistake and missing file, one line each."""
         try:
-            _ = self.plan
+            return missing_files(self.plan)
         except ConfigurationError as error:
             return error.problems
-        return []
 
     def find(
         self, inputs: Inputs = (), warn: Callable[[str], None] = lambda _: None, choice: Choice = ALL
@@ -124,7 +124,8 @@ class Pipeline:
             There is no input, or it holds no recording, or none that is asked for.
         """
         roots = self.roots(inputs)
-        Calibrator(self.plan).check()
+        if problems := missing_files(self.plan):
+            raise ConfigurationError(problems)
         sources = self.sources(warn)
         tally = Tally()
         found = self.referenced(discover(roots, sources, choice, tally))

@@ -10,7 +10,7 @@ from astrodetect.core.calibrating import calibration_sources, who_reads
 from astrodetect.core.calibration import Calibration
 from astrodetect.core.data import Recording, Site, Stream, Window, as_reference
 from astrodetect.core.detections import Detections
-from astrodetect.core.errors import AstrodetectError, ConfigurationError
+from astrodetect.core.errors import AstrodetectError
 from astrodetect.core.magnitudes import with_magnitudes
 from astrodetect.core.sky_columns import shifted, time_shift, with_row_times, with_sky
 from astrodetect.core.stages import CalibrationSource
@@ -50,22 +50,6 @@ class Calibrator:
         stations = {f"[station.{c}] calibration": s.calibration for c, s in self.plan.stations.items()}
         named = {"[calibrate] file": self.plan.calibrate.file, **stations}
         return {key: path for key, path in named.items() if path is not None}
-
-    def check(self) -> None:
-        """Refuse a pipeline that names files which are not there.
-
-        Raises
-        ------
-        ConfigurationError
-            All of them.
-        """
-        problems = [
-            f"{self.plan.name}: {key} = {str(path)!r}: there is no such file"
-            for key, path in self.named().items()
-            if not path.is_file()
-        ]
-        if problems:
-            raise ConfigurationError(problems)
 
     def references(self, recording: Recording) -> list[Recording]:
         """Give the files on which the positions of a recording depend, to enter its fingerprint.

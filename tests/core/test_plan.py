@@ -57,6 +57,22 @@ def test_a_whole_detector_takes_the_place_of_four_stages():
     assert problems(text) == []
 
 
+def test_named_files_that_are_not_there_are_mistakes_too(tmp_path):
+    text = toys.PIPELINE + '[[preprocess]]\nuse = "mask"\nfile = "m.png"\n[station.A]\nmask = "s.png"\n'
+    pipeline = Pipeline(text, "meteor.toml", tmp_path)
+    told = [
+        f"meteor.toml: [station.A] mask = '{tmp_path / 's.png'}': there is no such file",
+        f"meteor.toml: mask: file = '{tmp_path / 'm.png'}': there is no such file",
+    ]
+    assert pipeline.check() == told
+    with pytest.raises(ConfigurationError) as caught:
+        pipeline.find(tmp_path)
+    assert caught.value.problems == told
+    for name in ("m.png", "s.png"):
+        (tmp_path / name).touch()
+    assert pipeline.check() == []
+
+
 def test_the_resolved_text_is_complete_and_means_the_same():
     pipeline = Pipeline(toys.PIPELINE)
     text = pipeline.plan.to_toml()

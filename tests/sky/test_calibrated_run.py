@@ -135,6 +135,10 @@ def test_a_named_file_that_is_not_there_ends_the_run_before_it_begins(night, tmp
         run(night, text, tmp_path)
     assert len(caught.value.problems) == 2
     assert "there is no such file" in caught.value.problems[0]
+    assert [line.rpartition("/")[2] for line in Pipeline(text).check()] == [
+        "no.json': there is no such file",
+        "none.json': there is no such file",
+    ]
 
 
 def test_the_resolved_pipeline_says_it_again():
