@@ -19,7 +19,8 @@ from astrodetect.exchange.text import number, read_text
 _ROW = re.compile(r"\s*\d{1,6}(\s+[-+.\deE]+){4,}\s*")
 #: Beside the labels: names of the classes, and sizes of the images.
 _CLASSES, _SIZES = ("classes.txt", "obj.names"), "images.csv"
-_IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
+_FITS = (".fits", ".fit")
+_IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", *_FITS)
 
 
 class Yolo(Format):
@@ -170,9 +171,13 @@ def _size(path: Path) -> tuple[str, int, int]:
 
 
 def _image_size(image: Path) -> tuple[int, int]:
+    from astropy.io import fits
     from PIL import Image
 
     try:
+        if image.suffix.lower() in _FITS:
+            header = fits.getheader(image)
+            return int(header["NAXIS1"]), int(header["NAXIS2"])
         with Image.open(image) as opened:
             width, height = opened.size
     except Exception as error:  # a damaged image raises what the library likes

@@ -24,8 +24,10 @@ _MARKS = ("x_min", "major", "flux")
 #: Columns of numbers that are looked at.
 _READ = (
     "x", "y", "x_first", "y_first", "x_min", "y_min", "x_max", "y_max", "flux", "major", "minor", "theta",
-    "snr", "peak_snr", "beam", "difficult", "blended",
+    "snr", "peak_snr", "beam", "ra", "dec", "difficult", "blended",
 )  # fmt: skip
+#: Endings of tables that astropy reads.
+_TABLES = (".fits", ".fit", ".ecsv", ".vot", ".xml", ".votable")
 
 
 def lists_sources(path: Path) -> bool:
@@ -53,12 +55,36 @@ def read_source_truth(path: Path) -> dict[str, Sources]:
     AstrodetectError
         It cannot be read, a column is missing, or a value is no number; file and line are named.
     """
-    if not lists_sources(path):
+    return {image: Sources.of(columns) for image, columns in source_columns(path).items()}
+
+
+def source_columns(path: Path) -> dict[str, Mapping[str, Any]]:
+    """Give the columns of a list of sources, as `read_source_truth` reads it, for each image.
+
+    Also reads tables that astropy knows (FITS, ECSV, VOTable); one that names no images is under the
+    empty name. Further columns are ``ra, dec`` (degrees).
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Raises
+    ------
+    AstrodetectError
+        As `read_source_truth`.
+    """
+    if path.suffix.lower() in _TABLES:
+        columns = _table(path)
+    elif lists_sources(path):
+        columns = _columns(path)
+    else:
         return _exchanged(path)
-    columns = _columns(path)
-    images = columns.pop("path" if "path" in columns else "file")
+    images = next((columns.pop(name) for name in ("path", "file") if name in columns), None)
+    if images is None:
+        return {"": columns}
     names = np.array([str(name).replace("\\", "/").removeprefix("./") for name in images])
-    return {name: Sources.of(_rows(columns, names == name)) for name in dict.fromkeys(names.tolist())}
+    return {name: _rows(columns, names == name) for name in dict.fromkeys(names.tolist())}
 
 
 def _rows(columns: Mapping[str, Any], rows: NDArray[Any]) -> dict[str, Any]:
@@ -96,7 +122,27 @@ def _column(path: Path, name: str, texts: Sequence[str]) -> NDArray[Any]:
     return values > 0 if name in ("difficult", "blended") else values
 
 
-def _exchanged(path: Path) -> dict[str, Sources]:
+def _table(path: Path) -> dict[str, NDArray[Any]]:
+    """Read the columns of a table of astropy that are looked at, whatever the case of their names."""
+    from astropy.table import Table
+
+    try:
+        table = Table.read(path)
+    except Exception as error:  # readers of tables raise what they like
+        text = " ".join(str(error).split())[:100]
+        raise AstrodetectError(f"{path}: cannot be read as a table: {text}") from None
+    given = {str(name).lower(): name for name in table.colnames}
+    columns: dict[str, NDArray[Any]] = {}
+    for name in (*_TEXT, *_READ):
+        if name in given:
+            values = table[given[name]]
+            filled = values.filled(np.nan) if hasattr(values, "filled") and name not in _TEXT else values
+            columns[name] = np.asarray(filled).astype(object if name in _TEXT else np.float64)
+    flags = ("difficult", "blended")
+    return {name: values > 0 if name in flags else values for name, values in columns.items()}
+
+
+def _exchanged(path: Path) -> dict[str, Mapping[str, Any]]:
     """Read what a format of exchange holds."""
     from astrodetect.exchange.joining import read_together
 
@@ -107,7 +153,7 @@ def _exchanged(path: Path) -> dict[str, Sources]:
             "... or annotations (COCO, YOLO)"
         )
     return {
-        recording.path: Sources.of(recording.detections.columns)
+        recording.path: recording.detections.columns
         for content in contents
         for recording in content.recordings
     }

@@ -17,7 +17,7 @@ NUMBERS = (
     "order",
 )  # fmt: skip
 #: Columns of yes and no, with what holds where they are not given.
-FLAGS = {"difficult": False, "blended": False, "accepted": True}
+FLAGS = {"difficult": False, "blended": False, "accepted": True, "boxed": False}
 #: Other names of a column, and the factor that turns one into the other.
 _ALIASES = {
     "x": (("x_start", 1.0), ("x_first", 1.0)),
@@ -41,7 +41,7 @@ class Sources:
         `NUMBERS` (float64), `FLAGS` (bool) and ``label`` (str): centre and box (px, half open), flux (sum of
         pixels), axes (full width at half maximum, px, as seen), angle (degrees from +x towards +y),
         signal-to-noise, width of the beam (px); ``rank`` and, where ranks are equal, ``order``: more is
-        surer.
+        surer; ``boxed``: its box was given, and does not follow from the axes.
     """
 
     columns: Mapping[str, NDArray[Any]]
@@ -119,6 +119,7 @@ class Sources:
 
 def _complete(columns: dict[str, NDArray[Any]]) -> None:
     """Fill in the centres from the boxes, and boxes of two full widths from the axes."""
+    columns["boxed"] = np.isfinite(columns["x_min"])
     for axis in ("x", "y"):
         low, high = columns[f"{axis}_min"], columns[f"{axis}_max"]
         if not np.isfinite(columns[axis]).all():

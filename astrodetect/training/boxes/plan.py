@@ -12,7 +12,7 @@ from astrodetect.core.errors import ConfigurationError
 from astrodetect.core.registry import nearest
 from astrodetect.plugins.models.yolo.settings import AssociationSettings, LossSettings, YoloConfig
 from astrodetect.training.boxes.datasets import BoxDataSet
-from astrodetect.training.boxes.radio import RadioFields
+from astrodetect.training.boxes.known import BOX_DATA_SETS
 from astrodetect.training.boxes.settings import BoxTrainSettings
 from astrodetect.training.boxes.vary import BoxAugmentSettings
 from astrodetect.training.settings import TransferSettings
@@ -20,10 +20,6 @@ from astrodetect.training.settings import TransferSettings
 if TYPE_CHECKING:
     from astrodetect.training.boxes.task import BoxTask
 
-#: Data sets by the name that ``[data] use`` gives.
-BOX_DATA_SETS: dict[str, type[BoxDataSet]] = {
-    "radio-fields": RadioFields,
-}
 _TABLES: dict[str, type[Any]] = {
     "model": YoloConfig,
     "association": AssociationSettings,

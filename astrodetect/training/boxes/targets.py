@@ -28,8 +28,8 @@ class BoxTargets:
     classes : (N,) int64 array
         Number of the class, from 0.
     parameters : (N, P) float32 array
-        What else is to be told of each, such as `astrodetect.methods.shape_parameters` encodes it; P is 0
-        where there is nothing.
+        What else is to be told of each, such as `astrodetect.methods.shape_parameters` encodes it; NaN:
+        not known. P is 0 where there is nothing.
     difficult : (N,) bool array
         Objects that need not be found: too faint, or cut off.
     class_only : bool
@@ -39,8 +39,8 @@ class BoxTargets:
     Raises
     ------
     AstrodetectError
-        A box is empty or no number, the numbers of rows differ, a class is negative, or a parameter is no
-        number. The first such row is named.
+        A box is empty or no number, the numbers of rows differ, a class is negative, or a parameter is
+        infinite. The first such row is named.
 
     Examples
     --------
@@ -174,6 +174,6 @@ def _check(
     if (classes < 0).any():
         row = int(np.argmin(classes >= 0))
         raise AstrodetectError(f"box {row} has the class {classes[row]}; expected a number from 0")
-    if not np.isfinite(parameters).all():
-        row = int(np.argmin(np.isfinite(parameters).all(axis=1)))
-        raise AstrodetectError(f"box {row} has a parameter that is no number: {parameters[row].tolist()}")
+    if np.isinf(parameters).any():
+        row = int(np.argmax(np.isinf(parameters).any(axis=1)))
+        raise AstrodetectError(f"box {row} has an infinite parameter: {parameters[row].tolist()}")

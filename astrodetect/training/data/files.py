@@ -104,13 +104,20 @@ class _Files:
         return read_image(self.paths[number])
 
 
-def read_image(path: Path) -> NDArray[Any]:
+def read_image(path: Path, *, finite: bool = True) -> NDArray[Any]:
     """Read one image as (H, W), or (C, H, W) where it has colours or planes.
+
+    Parameters
+    ----------
+    path : Path
+        FITS, NumPy, or what Pillow reads.
+    finite : bool
+        Refuse values that are not finite.
 
     Raises
     ------
     AstrodetectError
-        It cannot be read, has other axes, or holds values that are not finite.
+        It cannot be read, has other axes, or holds values that are not finite and must be.
     """
     try:
         image = _read(path)
@@ -118,7 +125,7 @@ def read_image(path: Path) -> NDArray[Any]:
         raise AstrodetectError(f"{path}: cannot be read as an image: {error}") from error
     if image.ndim not in (2, 3):
         raise AstrodetectError(f"{path}: has {image.ndim} axes; expected 2, or 3 with the planes first")
-    if image.dtype.kind == "f" and not np.isfinite(image).all():
+    if finite and image.dtype.kind == "f" and not np.isfinite(image).all():
         raise AstrodetectError(f"{path}: holds values that are not finite (NaN or infinite)")
     return image
 
