@@ -141,25 +141,29 @@ def _exchange(
 )
 @_SITE
 @click.option("--overwrite", is_flag=True, help="Replace OUT if it is a catalog.")
+@click.pass_context
 def import_(
-    paths: tuple[Path, ...], out: Path, format: str | None, site: Site | None,
+    context: click.Context, paths: tuple[Path, ...], out: Path, format: str | None, site: Site | None,
     overwrite: bool,
 ) -> None:  # fmt: skip
     """Make a catalog of files of other programs and networks.
 
     `catalog formats` lists what can be read. What is wrong in a file, and could be read all the same, is
-    told line by line.
+    told line by line. A file that cannot be read is named, the others are imported; then the exit status is
+    1.
     """
     from astrodetect.core.printing import printable
     from astrodetect.exchange.catalogs import import_files
 
     command = " ".join(["astrodetect catalog import", *map(str, paths)])
-    recordings, detections, notes = import_files(
-        paths, out, format=format, site=site, overwrite=overwrite, command=command
-    )
-    for note in notes:
+    made = import_files(paths, out, format=format, site=site, overwrite=overwrite, command=command)
+    for note in made.notes:
         click.echo(f"warning: {printable(note)}", err=True)
-    click.echo(f"{out}: {detections} detections in {recordings} recordings")
+    for failure in made.failures:
+        click.echo(f"error: {printable(failure)}", err=True)
+    click.echo(f"{out}: {made.n_detections} detections in {made.n_recordings} recordings")
+    if made.failures:
+        context.exit(1)
 
 
 @click.command()

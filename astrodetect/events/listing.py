@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from astrodetect.core.printing import printable
-from astrodetect.events.search import Found, without_site
+from astrodetect.events.search import Found, by_time_alone
 from astrodetect.events.writing import event_names, events_table
 from astrodetect.exchange.text import iso_text
 
@@ -23,12 +23,8 @@ def summary_lines(found: Found, n_files: int) -> Iterator[str]:
     worked_out = sorted({s.camera for s in found.sightings if s.site_source == "worked out"})
     if worked_out:
         yield f"site worked out from the positions, elevation taken as 0 m: {printable(' '.join(worked_out))}"
-    unknown = without_site(found)
-    if unknown:
-        yield (
-            f"without a site or positions on the sky, paired by time alone: {printable(' '.join(unknown))}; "
-            "--sites gives sites"
-        )
+    for reason, names in by_time_alone(found).items():
+        yield f"paired by time alone, {reason}: {printable(' '.join(names))}"
 
 
 def event_lines(found: Found) -> Iterator[str]:

@@ -165,9 +165,19 @@ def _shower(event: Event, found: Trajectory, sightings: Sequence[Sighting], sing
     return votes.most_common(1)[0][0] if votes else ""
 
 
-def without_site(found: Found) -> list[str]:
-    """Give the cameras of which sightings have no site or no direction: they are paired by time alone."""
+def by_time_alone(found: Found) -> dict[str, list[str]]:
+    """Give the cameras of which sightings are paired by time alone, by the reason, sorted."""
     shapes = shapes_of(found.sightings)
-    return sorted(
-        {s.camera or "?" for s, known in zip(found.sightings, shapes.located, strict=True) if not known}
-    )
+    cameras: dict[str, set[str]] = {}
+    for sighting, known in zip(found.sightings, shapes.located, strict=True):
+        if not known:
+            cameras.setdefault(_lacks(sighting), set()).add(sighting.camera or "?")
+    return {reason: sorted(names) for reason, names in sorted(cameras.items())}
+
+
+def _lacks(sighting: Sighting) -> str:
+    if not sighting.has_positions:
+        return "no positions on the sky: no calibration, or nothing was measured"
+    if sighting.site is None:
+        return "no site; --sites gives sites"
+    return "seen at one place of the sky only, as what stands still is"

@@ -69,6 +69,12 @@ class Sighting:
         """Time of the last point, UTC Unix seconds."""
         return float(self.points["time"][-1])
 
+    @property
+    def has_positions(self) -> bool:
+        """Whether every point has a place on the sky, whatever is known of the site."""
+        p = self.points
+        return bool(np.all(np.isfinite(p["az"] + p["alt"])) or np.all(np.isfinite(p["ra"] + p["dec"])))
+
     def directions(self) -> Floats:
         """Give the directions (n, 3) in the Earth's frame; (0, 3) where site or positions are unknown."""
         p = self.points

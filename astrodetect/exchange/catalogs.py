@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -90,6 +90,25 @@ def _observed(row: Mapping[str, Any], detections: Detections, site: Site | None)
     )
 
 
+class Imported(NamedTuple):
+    """What became of files of others.
+
+    Attributes
+    ----------
+    n_recordings, n_detections : int
+        What the catalog holds.
+    notes : list of str
+        What was wrong in the files and could be read all the same, one line each.
+    failures : list of str
+        Why files could not be read, one line each.
+    """
+
+    n_recordings: int
+    n_detections: int
+    notes: list[str]
+    failures: list[str]
+
+
 def import_files(
     paths: Sequence[Path],
     out: Path,
@@ -98,8 +117,10 @@ def import_files(
     site: Site | None = None,
     overwrite: bool = False,
     command: str = "",
-) -> tuple[int, int, list[str]]:
+) -> Imported:
     """Make a catalog of the files of others. All of them are read before anything is written.
+
+    A file that cannot be read costs itself only.
 
     Parameters
     ----------
@@ -116,27 +137,22 @@ def import_files(
     command : str
         For ``/provenance``.
 
-    Returns
-    -------
-    n_recordings, n_detections : int
-        What the catalog holds.
-    notes : list of str
-        What was wrong in the files and could be read all the same, one line each.
-
     Raises
     ------
     AstrodetectError
-        `out` exists, a file cannot be read, or none holds a recording.
+        `out` exists, or no file holds a recording.
     """
     check_free(out, overwrite)
     blocks: dict[int, RecordingBlock] = {}
     notes: list[str] = []
-    for read in read_together(paths, format):
+    failures: list[str] = []
+    for read in read_together(paths, format, lambda error: failures.append(str(error))):
         notes += [f"{read.path}: {fault}" for fault in read.content.faults]
         if read.observes:
             blocks |= {b.recording_id: b for b in _blocks(read.content, read.path, read.format, site)}
     if not blocks:
-        raise AstrodetectError(f"{', '.join(map(str, paths))}: no recording in it; nothing is written")
+        empty = f"{', '.join(map(str, paths))}: no recording in it"
+        raise AstrodetectError(f"{'; '.join(failures) or empty}; nothing is written")
     provenance = {
         "pipeline": "", "pipeline_name": "import", "versions": json.dumps({"astrodetect": __version__}),
         "command": command, "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -145,7 +161,8 @@ def import_files(
         for block in blocks.values():
             journal.append(block)
         journal.finish()
-    return len(blocks), sum(len(block.detections) for block in blocks.values()), notes
+    n_detections = sum(len(block.detections) for block in blocks.values())
+    return Imported(len(blocks), n_detections, notes, failures)
 
 
 def _blocks(content: Content, path: Path, kind: str, site: Site | None) -> Iterator[RecordingBlock]:

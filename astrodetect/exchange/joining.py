@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -25,7 +25,11 @@ class Read(NamedTuple):
     observes: bool
 
 
-def read_together(paths: Iterable[Path], format: str | None = None) -> list[Read]:  # noqa: A002
+def read_together(
+    paths: Iterable[Path],
+    format: str | None = None,  # noqa: A002
+    failed: Callable[[AstrodetectError], None] | None = None,
+) -> list[Read]:
     """Read files, and give cameras the sites and frame sizes that others among them, or beside them, state.
 
     Parameters
@@ -34,13 +38,22 @@ def read_together(paths: Iterable[Path], format: str | None = None) -> list[Read
         The files.
     format : str or None
         Their format; found by looking at each if not given.
+    failed : callable, optional
+        Told about each file that cannot be read; the others are read.
 
     Raises
     ------
     AstrodetectError
-        One cannot be read.
+        One cannot be read, and nobody is to be told.
     """
-    found = [_read(path, format) for path in paths]
+    found = []
+    for path in paths:
+        try:
+            found.append(_read(path, format))
+        except AstrodetectError as error:
+            if failed is None:
+                raise
+            failed(error)
     known = [recording for read in found for recording in read.content.recordings]
     if any(recording.site is None for recording in known):
         folders = dict.fromkeys(read.path.parent for read in found)

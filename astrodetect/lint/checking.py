@@ -21,6 +21,8 @@ _BY_NAME = {
     "gfe": re.compile(r"\.ecsv$", re.IGNORECASE),
     "ftpdetectinfo": re.compile(r"^FTPdetectinfo_.*\.txt$", re.IGNORECASE),
 }
+#: Rules by which a file that was cut off is known already.
+_CUT_OFF = frozenset({"column-count", "meteor-count", "no-rows", "segment-count", "unreadable"})
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,8 @@ def lint(path: Path | str) -> Report:
             place = re.match(rf"{re.escape(str(path))}(?:, line (\d+))?: ", str(error))
             line = int(place[1] or 0) if place else 0
             notes.add("unreadable", line, str(error)[place.end() if place else 0 :])
+    if found.name in _BY_NAME and not notes.rules & _CUT_OFF:
+        _check_end(path, notes)
     findings = sorted(notes.findings, key=lambda finding: finding.line)
     return Report(path, found.name, tuple(findings), text)
 
@@ -112,6 +116,14 @@ def _check_encoding(path: Path, notes: Notes, *, fixable: bool) -> None:
         line = data[: error.start].count(b"\n") + 1
         what = f"byte {data[error.start]:#04x} is no UTF-8"
         notes.add("encoding", line, what, fixable=fixable)
+
+
+def _check_end(path: Path, notes: Notes) -> None:
+    """Every writer ends the last line; one that was cut may have all its values, the last of them short."""
+    data = path.read_bytes()
+    if data and not data.endswith((b"\n", b"\r")):
+        line = data.count(b"\n") + 1
+        notes.add("no-line-end", line, "the last line has no end: its last value may lack digits")
 
 
 def copy_name(path: Path) -> Path:

@@ -95,6 +95,7 @@ RULES: Mapping[str, Rule] = {
     "byte-order-mark": _error("the first line is not recognised with the mark before it", "save it without"),
     "not-a-number": _error(_LOADS, "correct the value, or get the file again"),
     "column-count": _error(_LOADS, "the row is cut off or has stray delimiters: get the file again"),
+    "no-line-end": _warning("a value that was cut off still looks like a number", "get the file again"),
     "no-rows": _error("there is nothing to exchange", "the file is cut off: get it again"),
     # ECSV.
     "not-ecsv": _error("astropy knows ECSV by its first line", "begin the file with '# %ECSV 0.9'"),

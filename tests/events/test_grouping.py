@@ -8,7 +8,9 @@ import pytest
 
 from astrodetect.core.data import Site
 from astrodetect.events.grouping import group
+from astrodetect.events.listing import summary_lines
 from astrodetect.events.pairs import MAX_NEIGHBOURS, Rules, find_pairs, neighbours
+from astrodetect.events.search import find_events
 from astrodetect.events.shapes import shapes_of
 from astrodetect.events.sightings import POINTS, Sighting
 from astrodetect.events.trajectory import trajectory_of
@@ -137,6 +139,22 @@ def test_without_sites_times_are_compared_and_that_is_said():
     (event,) = group(shapes_of(sightings), Rules())
     assert event.members == (0, 1)
     assert event.by_time_only
+
+
+def test_why_sightings_are_paired_by_time_alone_is_said():
+    still = nowhere("B", START, START + 1)
+    placed = {**still.points, **{name: np.array([40.0, 40.0]) for name in ("az", "alt")}}
+    sightings = [
+        replace(nowhere("A", START, START + 1), site=Site(50.0, 1.0, 0.0)),
+        replace(still, points=placed),
+        replace(still, camera="C", points=placed, site=Site(50.0, 1.0, 0.0)),
+    ]
+    lines = list(summary_lines(find_events(sightings, {}, Rules()), 1))[1:]
+    assert lines == [
+        "paired by time alone, no positions on the sky: no calibration, or nothing was measured: A",
+        "paired by time alone, no site; --sites gives sites: B",
+        "paired by time alone, seen at one place of the sky only, as what stands still is: C",
+    ]
 
 
 def test_times_alone_make_no_chain_through_the_night():

@@ -75,7 +75,7 @@ def test_import_refuses_in_one_line_and_writes_nothing(catalog: Path, tmp_path: 
     cut = tmp_path / "FTPdetectinfo_cut.txt"
     cut.write_text(night.read_text()[:-40])
     new = tmp_path / "new.h5"
-    assert _status(["catalog", "import", str(night), str(cut), "--out", str(new)]) == 2
+    assert _status(["catalog", "import", str(cut), "--out", str(new)]) == 2
     error = capsys.readouterr().err
     assert error.startswith(f"error: {cut}, line ")
     assert error.count("\n") == 1
@@ -86,6 +86,25 @@ def test_import_refuses_in_one_line_and_writes_nothing(catalog: Path, tmp_path: 
     assert _status(["catalog", "import", str(night), "--out", str(catalog), "--overwrite"]) == 0
     assert _status(["catalog", "import", str(tmp_path / "none.xml"), "--out", str(new)]) == 2
     assert "none.xml: cannot be read: No such file" in capsys.readouterr().err
+
+
+def test_import_takes_what_can_be_read_and_names_the_rest(catalog: Path, tmp_path: Path, capsys) -> None:
+    night = next((tmp_path / "night").glob("FTP*"))
+    foreign = tmp_path / "notes.txt"
+    foreign.write_text("bring a warm coat\n")
+    new = tmp_path / "new.h5"
+    missing = tmp_path / "none.xml"
+    files = [str(foreign), str(night), str(missing)]
+    assert _status(["catalog", "import", *files, "--out", str(new)]) == 1
+    told = capsys.readouterr()
+    assert told.out.startswith(f"{new}: ")
+    assert [line.split(": ")[:2] for line in told.err.splitlines()] == [
+        ["error", str(foreign)], ["error", str(missing)],
+    ]  # fmt: skip
+    alone = tmp_path / "alone.h5"
+    assert _status(["catalog", "import", str(night), "--out", str(alone)]) == 0
+    with Catalog(new) as made, Catalog(alone) as expected:
+        assert list(made.detections["detection_id"]) == list(expected.detections["detection_id"])
 
 
 def test_export_refuses_in_one_line_and_writes_nothing(catalog: Path, tmp_path: Path, capsys) -> None:

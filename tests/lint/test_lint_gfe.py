@@ -169,6 +169,14 @@ def test_a_fault_is_found_alone_and_corrected_where_that_is_sure(name, tmp_path)
         assert len(Table.read(copy, format="ascii.ecsv")) == 12
 
 
+def test_a_file_that_is_cut_off_in_its_last_value_is_told(tmp_path):
+    text = Gfe().text()
+    path = written(tmp_path, text.rstrip("\n")[:-2])
+    (finding,) = [finding for finding in lint(path).findings if finding.rule == "no-line-end"]
+    assert finding.line == len(text.splitlines())
+    assert lint(path).corrected is None
+
+
 def test_corrections_give_the_right_numbers(tmp_path):
     right = Gfe()
     for name in ("south", "west", "zenith distance", "hours", "y from the bottom"):
