@@ -89,7 +89,7 @@ class Curve:
             return float("nan")
         envelope = np.maximum.accumulate(self.precision[::-1])[::-1]
         if points:
-            at = np.searchsorted(self.recall, np.linspace(0, 1, points), side="left")
+            at = np.searchsorted(self.recall, np.linspace(0, 1, points) - 1e-9)  # 0.6 is 0.6000000000000001
             return float(np.append(envelope, 0.0)[at].mean())
         steps = np.diff(np.concatenate([[0.0], self.recall]))
         return float((steps * envelope).sum())
