@@ -46,15 +46,14 @@ class BackgroundGrid:
         return np.maximum(self._at(self._splines[1], rows, columns), np.float32(self.noises.min()))
 
     def _at(self, spline: Any, rows: slice, columns: slice) -> Floats:
-        places: list[NDArray[Any]] = [
-            np.clip(np.arange(cut.start, cut.stop, dtype=np.float64), centres[0], centres[-1])
-            for cut, centres in zip((rows, columns), self._centres, strict=True)
-        ]
+        places = []
+        for cut, centres in zip((rows, columns), self._centres, strict=True):
+            places.append(np.clip(np.arange(cut.start, cut.stop), centres[0], centres[-1]))
         return np.asarray(spline(*places), dtype=np.float32)
 
     @property
     def _centres(self) -> list[NDArray[np.float64]]:
-        return [(np.arange(n) + 0.5) * self.side - 0.5 for n in self.levels.shape]
+        return [(np.arange(n, dtype=np.float64) + 0.5) * self.side - 0.5 for n in self.levels.shape]
 
     @cached_property
     def _splines(self) -> tuple[Any, Any]:

@@ -100,6 +100,24 @@ def find_streak(z: NDArray[np.float32], image: NDArray[Any], rows: slice, column
         (0.0,), (0.0,),
         -_SEED / 2, _SEED / 2,
     )  # fmt: skip
+    return followed(line, z, image)
+
+
+def followed(line: Line, z: NDArray[np.float32], image: NDArray[Any]) -> Streak | None:
+    """Follow a line that lies on a streak to its ends, and describe it.
+
+    Parameters
+    ----------
+    line : Line
+        Straight; from `first` to `last` it is on the streak.
+    z, image
+        See `find_streak`.
+
+    Returns
+    -------
+    Streak or None
+        None if it is no brighter than what surrounds it, or too short.
+    """
     for _ in range(4):
         longer = _grown(line, z)
         if longer is None:
@@ -108,10 +126,10 @@ def find_streak(z: NDArray[np.float32], image: NDArray[Any], rows: slice, column
     return _described(line, z, image)
 
 
-def _profile(
+def line_profile(
     line: Line, z: NDArray[np.float32], s: NDArray[Any], offsets: NDArray[Any]
 ) -> NDArray[np.float64]:
-    """Give significance at distances from the line, NaN outside the frame."""
+    """Give significance (len(s), len(offsets)) at distances from the line, NaN outside the frame."""
     y, x = line.position(s)
     dy, dx = line.direction_yx
     iy = np.rint(y[:, None] + offsets * dx).astype(np.int64)
@@ -130,7 +148,7 @@ def _grown(line: Line, z: NDArray[np.float32]) -> Line | None:
     known = (s >= line.first) & (s <= line.last)
     if known.sum() < 5:
         return None
-    value = np.nanmean(np.minimum(_profile(line, z, s, np.arange(-1.0, 1.5)), _CLIP), axis=1)
+    value = np.nanmean(np.minimum(line_profile(line, z, s, np.arange(-1.0, 1.5)), _CLIP), axis=1)
     usual = float(np.clip(np.median(value[known]), 0.7, 3.0))
     # A normal distribution about `usual` against one about 0, both of the same width.
     ratio = usual * value - usual**2 / 2
@@ -141,7 +159,7 @@ def _grown(line: Line, z: NDArray[np.float32]) -> Line | None:
         return None
     s = s[start:end]
     offsets = np.arange(-3.0, 3.5)
-    weight = np.nan_to_num(np.clip(_profile(line, z, s, offsets), 0, _CLIP)) ** 2
+    weight = np.nan_to_num(np.clip(line_profile(line, z, s, offsets), 0, _CLIP)) ** 2
     each = weight.sum(axis=1)
     aside = (weight * offsets).sum(axis=1) / np.maximum(each, 1e-9)
     # The line is straight: two coefficients.
@@ -165,11 +183,11 @@ def _grown(line: Line, z: NDArray[np.float32]) -> Line | None:
 
 def _described(line: Line, z: NDArray[np.float32], image: NDArray[Any]) -> Streak:
     s = np.arange(line.first, line.last + 0.5)
-    on = np.nanmean(_profile(line, z, s, np.arange(-1.0, 1.5)), axis=1)
+    on = np.nanmean(line_profile(line, z, s, np.arange(-1.0, 1.5)), axis=1)
     clear = np.array([5.0, 6.0, 7.0, 8.0])
     sides = []
     for side in (clear, -clear):
-        values = np.minimum(_profile(line, z, s, side), _CLIP)
+        values = np.minimum(line_profile(line, z, s, side), _CLIP)
         sides.append(float(np.nanmean(values)) if np.isfinite(values).any() else 0.0)
     mean = float(np.nanmedian(on))
     pieces = [float(part.mean()) for part in np.array_split(on, max(2, len(on) // 8))]
@@ -197,7 +215,7 @@ def search_streaks(
         if streak is None or streak.line.length < 8:
             continue
         found.append((streak, float(score)))
-        _take_out(z, streak)
+        take_out(z, streak)
     return found
 
 
@@ -224,7 +242,11 @@ def find_streaks(
     Detections
         Labelled ``streak``, or ``noise`` where that is more probable.
     """
-    found = search_streaks(look, corners_yx, size, scores)
+    return streak_table(search_streaks(look, corners_yx, size, scores), window, look)
+
+
+def streak_table(found: Sequence[tuple[Streak, float]], window: Window, look: Look) -> Detections:
+    """Give streaks and their scores as detections; see `find_streaks`."""
     rows = [_row(streak, window, look, score) for streak, score in found]
     if not rows:
         return Detections.empty()
@@ -242,7 +264,8 @@ def find_streaks(
     return Detections({name: [row[name] for row in rows] for name in rows[0]}, tracks)
 
 
-def _take_out(z: NDArray[np.float32], streak: Streak) -> None:
+def take_out(z: NDArray[np.float32], streak: Streak) -> None:
+    """Set the significance of a streak's pixels to 0, in place."""
     line, half = streak.line, streak.width + 2
     yy, xx = np.mgrid[: z.shape[0], : z.shape[1]]
     s, off = line.coordinates(yy, xx)
