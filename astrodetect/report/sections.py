@@ -231,7 +231,7 @@ def _name(one: Shown, shape: tuple[int, int]) -> str:
     else:
         place += ";bottom:0" if one.kind == "camera" else ";top:0"
     if one.kind == "camera" and above != below:
-        place += f";margin-{'bottom' if above else 'top'}:1rem"
+        place += f";margin-{'bottom' if above else 'top'}:1.2rem"
     said = one.name if one.kind == "rejected" else f"{one.name} {text(one.label)}"
     if one.kind == "accepted":
         said += f" {number(one.value('probability'), 2)}"
