@@ -9,6 +9,7 @@ import click
 
 if TYPE_CHECKING:
     from astrodetect.catalogs.reader import Catalog
+    from astrodetect.evaluation import TruthObject
 
 
 @click.command()
@@ -55,6 +56,15 @@ if TYPE_CHECKING:
 @click.option("--k", type=click.IntRange(min=1), help="Patches instead of those of MODEL.")
 @click.option("--prior-only", is_flag=True, help="Choose patches by the prior of MODEL alone.")
 @click.option("--device", default="auto", show_default=True, help="Where MODEL runs.")
+@click.option(
+    "--calibrate", type=click.Choice(["temperature", "isotonic"]),
+    help="First calibrate MODEL on the validation split, and store that in it.",
+)  # fmt: skip
+@click.option(
+    "--store", type=click.Path(path_type=Path),
+    help="Store what a threshold costs, as CATALOG shows, in the model that gave the labels (.safetensors, "
+    "or .json of streak): for recall and false_per_night in a pipeline.",
+)  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def evaluate(inputs: tuple[Path, ...], truth: Path | None, data: Path | None, **options: Any) -> None:
     """Print how good a catalog or a model is.
@@ -87,6 +97,12 @@ def _judge(models: tuple[Path, ...], data: Path, options: dict[str, Any]) -> Non
     from astrodetect.training.command import resolve
     from astrodetect.training.judge import How, judge
 
+    if options["calibrate"]:
+        from astrodetect.training.calibration import calibrate
+        from astrodetect.training.config import read_data
+
+        for model in models:
+            calibrate(model, read_data(data), options["calibrate"], resolve(options["device"]))
     how = How(options["split"], options["k"], options["prior_only"])
     found = judge(models, data, how, resolve(options["device"]), options["out"])
     if options["as_json"]:
@@ -126,7 +142,24 @@ def _events(catalog: Catalog, truth: Path, _match: str, options: dict[str, Any])
         options["labels"] or ("meteor",),
         ignore_unlisted=options["ignore_unlisted"],
     )
-    return _json(to_dict(result)) if options["as_json"] else to_text(result)
+    told = _json(to_dict(result)) if options["as_json"] else to_text(result)
+    return told + _stored(catalog, objects, options) if options["store"] else told
+
+
+def _stored(catalog: Catalog, truth: list[TruthObject], options: dict[str, Any]) -> str:
+    """Store what thresholds cost; as JSON nothing is said of it."""
+    from astrodetect.evaluation import operating
+
+    unlisted = options["ignore_unlisted"]
+    curves = {
+        label: operating.measure(
+            catalog.detections, catalog.recordings, truth, label, ignore_unlisted=unlisted
+        )
+        for label in options["labels"] or ("meteor",)
+    }
+    operating.store(options["store"], curves)
+    texts = [operating.to_text(curve, label) for label, curve in curves.items()]
+    return "" if options["as_json"] else "\n" + "".join(texts)
 
 
 def _sources(catalog: Catalog, truth: Path, match: Any, options: dict[str, Any]) -> str:

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from astrodetect.core import limits, registry, settings
+from astrodetect.core.accepting import least_probability
 from astrodetect.core.compose import ComposedDetector
-from astrodetect.core.errors import ConfigurationError, PluginError
+from astrodetect.core.errors import AstrodetectError, ConfigurationError, PluginError
 from astrodetect.core.stages import (
     CalibrationSource,
     Classifier,
@@ -58,6 +59,8 @@ class Plan:
         Every stage by its ``use``, for provenance.
     calibration : CalibrationSource or None
         Who reads calibrations. None: who knows the file, or finds one beside the recording.
+    least : float
+        Least probability that ``[accept]`` asks for, whichever way it says so.
     """
 
     name: str
@@ -76,6 +79,7 @@ class Plan:
     limits: limits.Limits = field(default_factory=limits.Limits)
     calibrate: CalibrateSettings = field(default_factory=CalibrateSettings)
     calibration: CalibrationSource | None = None
+    least: float = 0.5
 
     def to_toml(self, inputs: tuple[Path, ...] = ()) -> str:
         """Give the resolved pipeline as TOML: every setting, absolute paths.
@@ -104,7 +108,7 @@ class Plan:
         station = self.stations.get(camera)
         if station is not None and station.threshold is not None:
             return station.threshold
-        return 0.5 if self.accept.threshold is None else self.accept.threshold
+        return self.least
 
 
 _TABLES = (
@@ -187,20 +191,26 @@ class _Reader:
             return None
         if allowed is None or calibrate is None:
             return None
-        if accept.recall is not None or accept.false_per_night is not None:
-            self.problems.append(
-                f"{self.name}: [accept]: recall and false_per_night need a model with a stored calibration; "
-                f"{self._decider()} has none; give threshold"
-            )
+        least = self._least(accept, detector)
         self._check_planes(source, preprocessors, detector)
         return Plan(
             self.name, source, source_name, inputs, window, preprocessors, detector, postprocessors,
             accept, stations, catalog, self.uses, self.resolved, allowed, calibrate, calibration,
+            least,
         )  # fmt: skip
 
-    def _decider(self) -> str:
-        table = self.tables.get("detect") or self.tables.get("classify") or {}
-        return repr(table.get("use", "?"))
+    def _least(self, accept: AcceptSettings, detector: Detector) -> float:
+        """Give the least probability, from what is stored with the model where the file asks for that."""
+        if accept.recall is None and accept.false_per_night is None:
+            return 0.5 if accept.threshold is None else accept.threshold
+        decides = untiled(detector)
+        stage = decides.classifier if isinstance(decides, ComposedDetector) else decides
+        try:
+            return least_probability(accept, stage)
+        except (AstrodetectError, ValueError) as error:
+            table = self.tables.get("detect") or self.tables.get("classify") or {}
+            self.problems.append(f"{self.name}: [accept]: {table.get('use', '?')!r}: {error}; give threshold")
+            return 1.0
 
     def _table(self, table: str) -> dict[str, Any]:
         value = self.tables.get(table, {})

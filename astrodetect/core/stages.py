@@ -26,6 +26,7 @@ from astrodetect.core.columns import Column
 from astrodetect.core.data import Array, Frame, Recording, Stream, Window, as_reference
 from astrodetect.core.detections import Detections
 from astrodetect.core.maps import Patches, ScoreMap, Selection
+from astrodetect.core.operating import OperatingCurve
 
 
 class Stage:
@@ -69,6 +70,20 @@ class Stage:
 
     def close(self) -> None:
         """Free what `open` took."""
+
+    def operating_curve(self, label: str) -> OperatingCurve | None:
+        """Give what a threshold on the probability of a label costs, if it was measured and is stored.
+
+        Asked of the stage that gives labels, when a pipeline with ``recall`` or ``false_per_night`` in
+        ``[accept]`` is checked; a small file may be read. Given: None.
+
+        Raises
+        ------
+        AstrodetectError
+            The file that it is stored in cannot be read.
+        """
+        del label
+        return None
 
     def references(self, recording: Recording) -> Iterable[Recording]:
         """Give the other recordings and files on which the result for this one depends.

@@ -46,6 +46,9 @@ class ClassModel:
         Second layer, on the hidden units and the features themselves.
     provenance : mapping
         What it was fitted on, and how good it was on what it had not seen.
+    operating : mapping
+        For each label what a threshold on its probability costs, as
+        `astrodetect.core.operating.OperatingCurve.to_dict` gives it; empty: not measured.
     """
 
     classes: tuple[str, ...]
@@ -57,6 +60,7 @@ class ClassModel:
     weights: NDArray[np.float64]
     bias: NDArray[np.float64]
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    operating: Mapping[str, Any] = field(default_factory=dict)
 
     def probabilities(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
         """Give the probability of each class.
@@ -99,6 +103,7 @@ class ClassModel:
             for name in ("mean", "scale", "hidden_weights", "hidden_bias", "weights", "bias")
         }
         text = {"classes": self.classes, "names": self.names, **numbers, "provenance": dict(self.provenance)}
+        text |= {"operating": dict(self.operating)} if self.operating else {}
         return json.dumps(text, indent=1) + "\n"
 
 
@@ -131,8 +136,9 @@ def read_model(text: str, name: str) -> ClassModel:
             for key in ("mean", "scale", "hidden_weights", "hidden_bias", "weights", "bias")
         }
         model = ClassModel(
-            tuple(given["classes"]), tuple(given["names"]), **arrays, provenance=given.get("provenance", {})
-        )
+            tuple(given["classes"]), tuple(given["names"]), **arrays,
+            provenance=given.get("provenance", {}), operating=given.get("operating", {}),
+        )  # fmt: skip
     except (ValueError, KeyError, TypeError) as error:
         raise AstrodetectError(f"{name}: no model of the streak classifier ({error})") from error
     if model.names != NAMES:

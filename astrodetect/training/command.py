@@ -95,7 +95,10 @@ def train(
         plan.prepare(lambda line: None if quiet else print(line, file=sys.stderr))  # noqa: T201
         with joined(device) as (ranks, own):
             trainer = Trainer(plan, own, bar, ranks)
-            return plan.train.out, trainer.run(resume)
+            at = trainer.run(resume)
+            if ranks.leads:
+                trainer.task.finish(plan.train.out / MODEL, trainer.device)
+            return plan.train.out, at
     except (OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise StoppedError(f"{plan.train.out}: the training cannot be saved: {reason}") from error

@@ -17,6 +17,7 @@ from astrodetect.core.errors import AstrodetectError
 from astrodetect.plugins.models.build import build_model
 from astrodetect.plugins.models.checkpoints import load
 from astrodetect.training import plots
+from astrodetect.training.calibration import calibrated_by
 from astrodetect.training.config import read_data
 from astrodetect.training.data.splits import DataSet, Split, SplitName, require_classes
 from astrodetect.training.logs import read_history
@@ -137,8 +138,9 @@ def judge(
     for path in paths:
         model = _model(path, data, how, device)
         started = time.perf_counter()
-        said.append(predict(model, split, torch.device(device), how.batch))
+        stated = predict(model, split, torch.device(device), how.batch)
         seconds.append((time.perf_counter() - started) / len(split))
+        said.append(calibrated_by(path, stated, several=data.several_labels))
         runs.append(score(split.targets, said[-1], data.classes, how.threshold))
     found = Judgement(runs, seconds)
     if out is not None:

@@ -93,3 +93,11 @@ class LabelTask(Task):
         """Write the model."""
         facts = {"training": self.plan.fingerprint(), "validation": dict(row)}
         save(cast("PatchModel | FcnMil", model), path, facts)
+
+    def finish(self, path: Path, device: torch.device) -> None:
+        """Calibrate the best model on the validation split."""
+        from astrodetect.training.calibration import calibrate
+
+        how = self.plan.train
+        if how.calibration != "none":
+            calibrate(path, self.plan.data, how.calibration, str(device), how.batch)

@@ -57,7 +57,7 @@ class LoopSettings:
 
     def fingerprint(self) -> dict[str, object]:
         """Give the settings that the weights depend on."""
-        free = ("out", "minutes", "save_every", "tensorboard")
+        free = ("out", "minutes", "save_every", "tensorboard", "calibration")
         return {key: value for key, value in to_table(self).items() if key not in free}
 
 
@@ -78,6 +78,11 @@ class TrainSettings(LoopSettings):
     smoothing: Fraction = 0.0
     #: Weigh classes by their rarity, so that all count alike.
     class_weights: Literal["none", "balanced"] = "none"
+    #: Make the probabilities of the best epoch right as often as they say, on the validation split: by one
+    #: factor on the logits (`temperature`), or by a rising curve (`isotonic`; needs hundreds of images of
+    #: each class). Stored with the model, with what a threshold costs there, for `recall` and
+    #: `false_per_night` in a pipeline.
+    calibration: Literal["none", "temperature", "isotonic"] = "temperature"
     #: Show images of rarer classes again until all classes have as many.
     oversample: bool = False
     #: What chooses the epoch to keep and when to stop, on the validation split.

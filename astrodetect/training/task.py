@@ -51,6 +51,10 @@ class Task(ABC):
     def save(self, model: nn.Module, path: Path, row: dict[str, Any]) -> None:
         """Write the model with the figures of its epoch."""
 
+    def finish(self, path: Path, device: torch.device) -> None:
+        """Add to the best model what is known when the training is over. Given: nothing."""
+        del path, device
+
 
 class Plan(Protocol):
     """A checked training file."""

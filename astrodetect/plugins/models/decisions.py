@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from astrodetect.methods.calibrated import apply_isotonic
 from astrodetect.plugins.models.config import ModelConfig
 from astrodetect.plugins.models.fcn import FcnMil
 from astrodetect.plugins.models.model import PatchModel
@@ -23,7 +24,8 @@ def calibrated(logits: Tensor, info: Mapping[str, Any], what: str) -> Tensor:
     logits : tensor
         Any shape.
     info : mapping
-        Of a checkpoint; ``info["calibration"][what]`` is a mapping of ``scale`` and ``offset``.
+        Of a checkpoint; ``info["calibration"][what]`` is a mapping of ``scale`` and ``offset``; curves of
+        an isotonic calibration are applied to the probabilities.
     what : {"patch", "frame"}
         Which logits they are.
     """
@@ -69,13 +71,22 @@ def labelled(
         chances, first = torch.softmax(torch.cat([nothing, logits], dim=1), dim=1)[:, 1:], 0
     else:
         chances, first = torch.softmax(logits, dim=1), 0
-    highest = chances.max(dim=1)
-    return highest.indices.cpu().numpy() + first, highest.values.cpu().numpy()
+    corrected = _risen(chances, config, info, "patch")
+    best = corrected.argmax(axis=1)
+    return best + first, corrected[np.arange(len(best)), best]
 
 
 def frame_label(logits: Tensor, config: ModelConfig, info: Mapping[str, Any]) -> tuple[str, float]:
     """Give the class of a whole frame and its probability, of logits (n_classes,)."""
     levels = calibrated(logits, info, "frame").double()
     chances = torch.sigmoid(levels) if config.multilabel else torch.softmax(levels, dim=0)
-    number = int(chances.argmax())
-    return config.label(number), float(chances[number])
+    corrected = _risen(chances[None], config, info, "frame")[0]
+    number = int(corrected.argmax())
+    return config.label(number), float(corrected[number])
+
+
+def _risen(chances: Tensor, config: ModelConfig, info: Mapping[str, Any], what: str) -> NDArray[np.float64]:
+    """Give probabilities (n, c) after the curves of an isotonic calibration, if there is one."""
+    known = info.get("calibration", {}).get(what, {})
+    alone = config.multilabel or config.aggregation == "count"
+    return apply_isotonic(chances.cpu().numpy(), known, several=alone)

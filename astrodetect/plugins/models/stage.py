@@ -15,6 +15,7 @@ from astrodetect.core.data import Stream, Window
 from astrodetect.core.detections import Detections
 from astrodetect.core.errors import AstrodetectError
 from astrodetect.core.maps import Patches, ScoreMap
+from astrodetect.core.operating import OperatingCurve, stored_curve
 from astrodetect.core.stages import Stage
 
 if TYPE_CHECKING:
@@ -119,6 +120,12 @@ class ModelDecision(LearnedStage):
     least: Annotated[float, Ge(0), Le(1)] = 0.05
     #: Side of the box around what was found, in pixels; 0: the whole patch.
     box: Annotated[float, Ge(0)] = 0.0
+
+    def operating_curve(self, label: str) -> OperatingCurve | None:
+        """Give what a threshold on the probability of a label costs, where it is stored with the model."""
+        from astrodetect.plugins.models.header import read_info
+
+        return stored_curve(read_info(self.weights), label, str(self.weights))
 
     def detections(
         self,
