@@ -46,17 +46,14 @@ def run(
     )  # fmt: skip
     if seed < 0:
         raise AstrodetectError(f"seed is {seed}; a number from 0 is needed")
-    if format == "ff" and (frames > FF_FRAMES or settings.bits != 8):
-        raise AstrodetectError(
-            f"an FF file holds at most {FF_FRAMES} frames of 8 bits, not {frames} of {settings.bits}"
-        )
+    check_format(format, frames, settings.bits)
     check_room(out, recordings, settings, format)
     specs = plan_night(recordings, settings, sky, seed)
     prepare_folder(out, force=force)
     out.mkdir(parents=True, exist_ok=True)
     head = f"{MARK}\nrecordings = {recordings}\nformat = {format}\nseed = {seed}\nsky = {sky}\n"
     (out / SETTINGS_FILE).write_text(head + settings.describe() + "\n", encoding="utf-8")
-    with _bar(recordings, quiet) as bar:
+    with progress_bar(recordings, quiet) as bar:
         simulate_night(
             out, format=format, seed=seed, specs=specs, progress=lambda _: bar.update(), bits=settings.bits
         )
@@ -75,7 +72,22 @@ def counted(number: int, word: str) -> str:
     return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
-def _bar(total: int, quiet: bool) -> Any:
+def check_format(format: str, frames: int, bits: int) -> None:  # noqa: A002
+    """Make sure that a format holds so many frames of so many bits.
+
+    Raises
+    ------
+    AstrodetectError
+        It does not.
+    """
+    if format == "ff" and (frames > FF_FRAMES or bits != 8):
+        raise AstrodetectError(
+            f"an FF file holds at most {FF_FRAMES} frames of 8 bits, not {frames} of {bits}"
+        )
+
+
+def progress_bar(total: int, quiet: bool) -> Any:
+    """Give a bar that counts recordings on standard error."""
     from tqdm import tqdm
 
     return tqdm(total=total, unit="recording", disable=True if quiet else None, file=sys.stderr, leave=False)
@@ -108,11 +120,11 @@ def _remove_recordings(out: Path) -> None:
     """Remove the recordings that an earlier simulation lists, and nothing else."""
     import csv
 
-    truth = out / "truth.csv"
-    if not truth.is_file():
-        return
-    with truth.open(newline="", encoding="utf-8") as file:
-        paths = {row.get("path") or "" for row in csv.DictReader(file)}
+    paths: set[str] = set()
+    for listed in (out / "truth.csv", out / "recordings.csv"):
+        if listed.is_file():
+            with listed.open(newline="", encoding="utf-8") as file:
+                paths.update(row.get("path") or "" for row in csv.DictReader(file))
     root = out.resolve()
     for name in sorted(paths - {""}):
         path = (out / name).resolve()

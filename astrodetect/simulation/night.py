@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from astrodetect.simulation.distractors import DISTRACTORS
 from astrodetect.simulation.meteors import Circle, MeteorSpec, log_uniform, make_meteor
 from astrodetect.simulation.objects import SceneObject
 from astrodetect.simulation.psf import aperture_fraction
-from astrodetect.simulation.scene import Scene
+from astrodetect.simulation.scene import Recorded, Scene
 from astrodetect.simulation.settings import SKIES, Settings
 from astrodetect.simulation.sky import Clouds, Glow, StarSettings, grid, sky_gradient, star_field, texture
 from astrodetect.simulation.truth import TRACK_COLUMNS, TRUTH_COLUMNS, write_csv
@@ -176,7 +176,7 @@ def plan_night(
         skies = ["clear"] * (recordings - hard) + [SKIES[1 + number % 3] for number in range(hard)]
         skies[1:] = rng.permutation(skies[1:]).tolist()
     empty = set(1 + rng.permutation(recordings - 1)[: max(1, recordings // 8)])
-    deal = _deal(rng, settings.distractors)
+    deal = deal_kinds(rng, settings.distractors, DISTRACTORS)
     specs = []
     time = _EVENING + rng.uniform(0, 600)
     for number in range(recordings):
@@ -194,15 +194,26 @@ def _bright(rng: Generator, settings: Settings) -> MeteorSpec:
     return MeteorSpec(snr=snr, speed=speed, cut=False)
 
 
-def _deal(rng: Generator, hand: int) -> Iterator[tuple[str, ...]]:
-    """Deal hands from a shuffled pack of all kinds; the first pack is in its own order."""
+def deal_kinds(rng: Generator, hand: int, kinds: Iterable[str]) -> Iterator[tuple[str, ...]]:
+    """Deal hands from a shuffled pack of all kinds; the first pack is in its own order.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Source of randomness.
+    hand : int
+        How many each recording has.
+    kinds : iterable of str
+        The pack.
+    """
     pack: list[str] = []
-    order = list(DISTRACTORS)
+    whole = list(kinds)
+    order = list(whole)
     while True:
         dealt: list[str] = []
         while len(dealt) < hand:
             if not pack:
-                pack, order = order, rng.permutation(list(DISTRACTORS)).tolist()
+                pack, order = order, rng.permutation(whole).tolist()
             place = next((at for at, name in enumerate(pack) if name not in dealt), 0)
             dealt.append(pack.pop(place))
         yield tuple(dealt)
@@ -262,7 +273,7 @@ def simulate_night(
     for number, spec in enumerate(specs):
         scene = simulate_recording(spec, np.random.default_rng([seed, 2, number]))
         path = write_scene(scene, root, format)
-        _write_truth(scene, root, path)
+        write_truth(scene, root, path)
         paths.append(path)
         if progress is not None:
             progress(path)
@@ -280,7 +291,8 @@ def write_scene(scene: Scene, out: Path, format: str) -> str:  # noqa: A002
     )  # fmt: skip
 
 
-def _write_truth(scene: Scene, root: Path, path: str) -> None:
+def write_truth(scene: Recorded, root: Path, path: str) -> None:
+    """Add the truth of a recording to ``truth.csv`` and ``tracks.csv``; `path` is that of the recording."""
     write_csv(root / "truth.csv", TRUTH_COLUMNS, [(path, *row) for row in scene.truth], append=True)
     rows = (
         (path, name, point.frame, scene.time(point.frame), *point[1:])

@@ -48,11 +48,14 @@ class SceneObject(ABC):
         See `Layer`.
     diffuse : bool
         It is part of the background against which sources are measured.
+    kind : str
+        What the truth calls it; by its label if that is empty.
     """
 
     label: str
     layer: Layer
     diffuse: bool = False
+    kind: str = ""
 
     @abstractmethod
     def render(self, image: FloatImage, frame: int) -> None:

@@ -32,17 +32,42 @@ def add_points(image: NDArray[Any], x: ArrayLike, y: ArrayLike, flux: ArrayLike,
         Full width at half maximum, in pixels.
     """
     x, y, flux = np.atleast_1d(np.asarray(x, float)), np.atleast_1d(np.asarray(y, float)), np.atleast_1d(flux)
-    sigma = fwhm / FWHM_IN_SIGMA
-    reach = math.ceil(_CUT_SIGMAS * sigma)
+    reach = math.ceil(_CUT_SIGMAS * fwhm / FWHM_IN_SIGMA)
     height, width = image.shape
     near = (x > -reach - 1) & (x < width + reach) & (y > -reach - 1) & (y < height + reach) & (flux != 0)
     if not near.any():
         return
-    rows, in_y = _weights(y[near], reach, sigma, height)
-    columns, in_x = _weights(x[near], reach, sigma, width)
-    stamps = (in_y * flux[near, None])[:, :, None] * in_x[:, None, :]
-    indices = rows[:, :, None] * width + columns[:, None, :]
+    indices, stamps = point_stamps(x[near], y[near], flux[near], fwhm, (height, width))
     np.add.at(image.reshape(-1), indices.ravel(), stamps.astype(image.dtype).ravel())
+
+
+def point_stamps(
+    x: FloatArray, y: FloatArray, flux: FloatArray, fwhm: float, shape: tuple[int, int]
+) -> tuple[NDArray[np.int64], FloatArray]:
+    """Give the pixels of Gaussian point sources, each integrated over every pixel.
+
+    Parameters
+    ----------
+    x, y, flux : (n,) float64 array
+        Positions, and the sum of each.
+    fwhm : float
+        Full width at half maximum, in pixels.
+    shape : (int, int)
+        Height and width of the image.
+
+    Returns
+    -------
+    indices : (n, s, s) int64 array
+        Places in the flat image; what lies outside is held at the edge, with weight 0.
+    light : (n, s, s) float64 array
+    """
+    sigma = fwhm / FWHM_IN_SIGMA
+    reach = math.ceil(_CUT_SIGMAS * sigma)
+    height, width = shape
+    rows, in_y = _weights(y, reach, sigma, height)
+    columns, in_x = _weights(x, reach, sigma, width)
+    stamps = (in_y * flux[:, None])[:, :, None] * in_x[:, None, :]
+    return rows[:, :, None] * width + columns[:, None, :], stamps
 
 
 def _weights(centre: FloatArray, reach: int, sigma: float, size: int) -> tuple[NDArray[np.int64], FloatArray]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,16 @@ from astrodetect.simulation.psf import FloatImage
 from astrodetect.simulation.settings import Settings
 from astrodetect.simulation.sky import Clouds
 from astrodetect.simulation.truth import TrackPoint, TruthRow, make_row, visible_points
+
+
+class Recorded(Protocol):
+    """What is known of a recording that was made."""
+
+    truth: tuple[TruthRow, ...]
+    tracks: Mapping[str, tuple[TrackPoint, ...]]
+
+    def time(self, frame: int) -> float:
+        """Give the start of exposure of a frame, UTC Unix seconds."""
 
 
 class Scene:
@@ -113,24 +123,64 @@ class Scene:
         )
 
     def _settle(self) -> None:
-        labelled = [item for item in self.objects if item.label]
-        seen: list[list[TrackPoint]] = [[] for _ in labelled]
-        for frame in range(self.settings.frames):
-            conditions = self.conditions(frame)
-            for item, points in zip(labelled, seen, strict=True):
-                point = item.observe(frame, conditions)
-                if point is not None:
-                    points.append(point)
-        counts: Counter[str] = Counter()
-        truth, tracks = [], {}
+        settings = self.settings
+        self.truth, self.tracks = settle(
+            self.objects, range(settings.frames), self.conditions, self.time,
+            visible=(settings.visible_fraction, settings.visible_snr), zero_point=settings.zero_point,
+        )  # fmt: skip
+
+
+def settle(
+    objects: Iterable[SceneObject],
+    shown: Sequence[int],
+    conditions: Callable[[int], Conditions],
+    time: Callable[[int], float],
+    *,
+    visible: tuple[float, float],
+    zero_point: float,
+) -> tuple[tuple[TruthRow, ...], dict[str, tuple[TrackPoint, ...]]]:
+    """Let all objects take their brightness, and tell where they are.
+
+    Parameters
+    ----------
+    objects : iterable of SceneObject
+        Those that have a label are told of.
+    shown : sequence of int
+        The moment (in frames of the scene) that each frame of the recording shows.
+    conditions : callable
+        Gives what surrounds the objects at a moment.
+    time : callable
+        Gives the start of exposure of a frame of the recording, UTC Unix seconds.
+    visible : (float, float)
+        As `truth.visible_points` takes them.
+    zero_point : float
+        Magnitude of 1 unit of light per frame.
+
+    Returns
+    -------
+    truth : tuple of TruthRow
+        A row per object that is visible; it is named by its `kind`, else its label.
+    tracks : dict of str to tuple of TrackPoint
+        The visible points of each.
+    """
+    labelled = [item for item in objects if item.label]
+    seen: list[list[TrackPoint]] = [[] for _ in labelled]
+    for frame, moment in enumerate(shown):
+        around = conditions(moment)
         for item, points in zip(labelled, seen, strict=True):
-            settled = item.settle(points)
-            visible = visible_points(settled, self.settings.visible_fraction, self.settings.visible_snr)
-            if not visible:
-                continue
-            counts[item.label] += 1
-            name = f"{item.label}-{counts[item.label]}"
-            magnitude = item.magnitude(self.settings.zero_point)
-            truth.append(make_row(name, item.label, visible, self.time(visible[0].frame), magnitude))
-            tracks[name] = tuple(visible)
-        self.truth, self.tracks = tuple(truth), tracks
+            point = item.observe(moment, around)
+            if point is not None:
+                points.append(point if frame == moment else point._replace(frame=frame))
+    counts: Counter[str] = Counter()
+    truth, tracks = [], {}
+    for item, points in zip(labelled, seen, strict=True):
+        settled = visible_points(item.settle(points), *visible)
+        if not settled:
+            continue
+        called = item.kind or item.label
+        counts[called] += 1
+        name = f"{called}-{counts[called]}"
+        magnitude = item.magnitude(zero_point)
+        truth.append(make_row(name, item.label, settled, time(settled[0].frame), magnitude))
+        tracks[name] = tuple(settled)
+    return tuple(truth), tracks

@@ -13,6 +13,7 @@ from astrodetect.core.errors import AstrodetectError
 #: What each scene is called, and the function that writes it: it takes the folder, then options by keyword.
 SCENES: Mapping[str, str] = {
     "night": "astrodetect.simulation.command:run",
+    "station": "astrodetect.simulation.station.command:run",
     "radio": "astrodetect.simulation.fields.command:radio",
     "stars": "astrodetect.simulation.fields.command:stars",
     "trails": "astrodetect.simulation.fields.command:trails",

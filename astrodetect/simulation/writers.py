@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from astrodetect.core.errors import AstrodetectError
 
 if TYPE_CHECKING:
-    from astrodetect.simulation.scene import Scene
+    from astrodetect.simulation.scene import Recorded
 
 Array = NDArray[Any]
 #: Frames in an RMS FF file, at most: the frame number has eight bits.
@@ -250,7 +250,7 @@ def write_ff(frames: Iterator[Array], job: Job) -> Path:
     return write_ff_file(frames, job)
 
 
-def camera_track(scene: Scene) -> list[CameraPosition]:
+def camera_track(scene: Recorded) -> list[CameraPosition]:
     """Give what a camera's frame-difference detector would have seen of the scene's fastest bright source.
 
     The difference of two frames holds the source at both places, so each position lies half a frame
