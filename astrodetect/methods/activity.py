@@ -8,13 +8,16 @@ the last, are a chain. The evidence of chains ranks the cells.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from astrodetect.core.data import Window
+from astrodetect.methods.fast_tier import loaded
 from astrodetect.methods.noise import ROUNDING
 from astrodetect.methods.recent import Recent
 from astrodetect.methods.reduction import temporal_median
@@ -98,16 +101,12 @@ def excess_light(window: Window, stride: int) -> NDArray[np.float32]:
         Standard deviations of that cell's brightest bin over time. What all cells of a frame have in
         common (key frames of a codec, lightning) is taken off.
     """
-    assert window.frames is not None
-    bins = _Bins(window)
     per_cell = max(stride // _BIN, 1)
     light = []
-    for frame in window.frames:
-        z = bins.significance(frame)
+    for sums, highest in _Bins(window).in_cells(per_cell):
         # What fills a cell and its neighbours is a cloud, or light on it.
-        common = _wide_mean(in_cells(z, per_cell, "sum")) / per_cell**2
-        squares = in_cells(bins.squares(), per_cell, "max") * np.float32(0.5)
-        light.append(squares - 4 * np.maximum(common, 0))
+        common = _wide_mean(sums) / per_cell**2
+        light.append(highest * np.float32(0.5) - 4 * np.maximum(common, 0))
     return _standardised(np.stack(light))
 
 
@@ -120,6 +119,8 @@ class _Bins:
 
     def __init__(self, window: Window) -> None:
         assert window.frames is not None
+        self._frames = frames = window.frames
+        self._fast = _compiled_for(frames)
         background = np.asarray(window.planes["background"])
         unknown = None if background.dtype.kind != "f" else ~np.isfinite(background)
         if unknown is not None:
@@ -150,19 +151,41 @@ class _Bins:
         """Give the noise of bins over time, from two sets of frames: what passes is in one of them only."""
         assert window.frames is not None
         chosen = np.linspace(0, window.n_frames - 1, min(_SAMPLE, window.n_frames)).astype(int)
-        means = []
-        for part in (chosen[0::2], chosen[1::2]):
-            total = np.zeros_like(self._z)
-            for frame in part:
-                difference = self._difference(window.frames[frame])
-                total += np.abs(difference, out=difference)
-            means.append(total / len(part))
+        means = [self._distance(part) / len(part) for part in (chosen[0::2], chosen[1::2])]
         # The mean absolute deviation of normal noise is sqrt(2 / pi) of the standard deviation.
         noise = np.minimum(*means) * np.float32(np.sqrt(np.pi / 2))
         rounding = _BIN * ROUNDING if window.frames.dtype.kind in "ui" else 1e-6
         floor = max(_FLOOR * float(np.median(noise[::4, ::4])), rounding)
         out: NDArray[np.float32] = np.maximum(noise, np.float32(floor))
         return out
+
+    def _distance(self, chosen: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Add up how far the bins of some frames are from the background."""
+        total = np.zeros_like(self._z)
+        if self._fast:
+            frames, words = self._fast.as_words(self._frames)
+            self._fast.distances(frames, words, chosen, self._background, total)
+            return total
+        for number in chosen:
+            difference = self._difference(self._frames[number])
+            total += np.abs(difference, out=difference)
+        return total
+
+    def in_cells(self, per_cell: int) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+        """Give for each frame and cell the sum of its bins, and the highest sum of two by two of them."""
+        if not self._fast:
+            for frame in self._frames:
+                sums = in_cells(self._significance(frame), per_cell, "sum")
+                yield sums, in_cells(self._squares(), per_cell, "max")
+            return
+        shape = (len(self._frames), *(-(-side // per_cell) for side in self._z.shape))
+        sums, highest = np.empty(shape, np.float32), np.empty(shape, np.float32)
+        frames, words = self._fast.as_words(self._frames)
+        ends = np.float32(_FAINTEST), np.float32(_BRIGHTEST)
+        self._fast.light_of_cells(
+            frames, words, 0, shape[0], self._background, self._weight, ends, per_cell, sums, highest
+        )
+        yield from zip(sums, highest, strict=True)
 
     def _difference(self, frame: NDArray[Any]) -> NDArray[np.float32]:
         if frame.dtype.kind == "f":
@@ -171,13 +194,13 @@ class _Bins:
         self._z -= self._background
         return self._z
 
-    def significance(self, frame: NDArray[Any]) -> NDArray[np.float32]:
+    def _significance(self, frame: NDArray[Any]) -> NDArray[np.float32]:
         """Give the standard deviations of the bins of a frame; valid until the next."""
         z = self._difference(frame)
         z *= self._weight
         return np.clip(z, np.float32(_FAINTEST), np.float32(_BRIGHTEST), out=z)
 
-    def squares(self) -> NDArray[np.float32]:
+    def _squares(self) -> NDArray[np.float32]:
         """Give twice the same of squares of two by two bins.
 
         Some square holds a whole star, a trail fills it.
@@ -189,6 +212,15 @@ class _Bins:
         np.add(pairs[:-1], pairs[1:], out=z[:-1])
         z[-1] = pairs[-1]
         return z
+
+
+def _compiled_for(frames: NDArray[Any]) -> ModuleType | None:
+    """Give the machine code for such frames, where there is some and it is loaded."""
+    if any(side % 2 for side in frames.shape[1:]) or not frames.flags.c_contiguous or not loaded(frames):
+        return None
+    from astrodetect.methods import fast_activity
+
+    return fast_activity if frames.dtype.name in fast_activity.TYPES else None
 
 
 def _summed(frame: NDArray[Any], rows: NDArray[Any], sums: NDArray[Any]) -> NDArray[Any]:

@@ -6,10 +6,19 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any, TypeVar
 
+from numpy.typing import NDArray
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 #: Whether numba is there.
 INSTALLED = find_spec("numba") is not None
+
+
+def read_only(array: NDArray[Any]) -> NDArray[Any]:
+    """Give a view that cannot be written to: machine code is made for one kind of arrays, not for both."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 def compiled(function: F) -> F:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from astrodetect.methods.compiled import compiled
+from astrodetect.methods.compiled import compiled, read_only
 from astrodetect.methods.fast_select import (
     dated_highest_16,
     highest_16,
@@ -309,7 +309,7 @@ def reduce_frames(
         for name in ("max", "argmax", "background", "image", "mean", "std")
     )
     flags = np.empty(0, np.bool_) if bad is None else bad
-    arguments: tuple[Any, ...] = (frames, first, last, layout(len(frames)), ends, *planes, flags)
+    arguments: tuple[Any, ...] = (read_only(frames), first, last, layout(len(frames)), ends, *planes, flags)
     reduce_range(*arguments)
 
 

@@ -21,6 +21,8 @@ Tier = Literal["auto", "numpy", "numba"]
 #: Pixels times frames that are reduced before machine code is loaded that is on the disk already, and
 #: before it is made: a window and a half, and about 60 windows, of a camera of 1.3 megapixels.
 _BEFORE_LOADING, _BEFORE_COMPILING = 1.2e8, 5e9
+#: Pixels times frames for which it is worth waiting for machine code: loading takes as long as six windows.
+_WORTH_WAITING = 5e8
 
 _lock = threading.Lock()
 _work: dict[tuple[str, int], float] = {}
@@ -65,6 +67,25 @@ def compiled(frames: np.ndarray[Any, Any], tier: Tier = "auto") -> ModuleType | 
     return _ready.get(key)
 
 
+def expect(frames: np.ndarray[Any, Any], pixels: float) -> None:
+    """Tell that so many pixels of such frames are going to be reduced: where it pays, get ready at once.
+
+    Parameters
+    ----------
+    frames : (T, ...) array
+        What comes first.
+    pixels : float
+        Pixels times frames of all.
+    """
+    if INSTALLED and pixels > _WORTH_WAITING and not loaded(frames) and _on_disk():
+        _load(frames.dtype.name, len(frames) % 2)
+
+
+def loaded(frames: np.ndarray[Any, Any]) -> bool:
+    """Tell whether the machine code for such frames (T, ...) is there."""
+    return (frames.dtype.name, len(frames) % 2) in _ready
+
+
 def _on_disk() -> bool:
     """Tell whether machine code of this version lies beside the modules."""
     folder = Path(__file__).parent
@@ -76,9 +97,11 @@ def _on_disk() -> bool:
 def _load(name: str, odd: int) -> ModuleType:
     with _lock:
         if (name, odd) not in _ready:
-            from astrodetect.methods import fast_reduction
+            from astrodetect.methods import fast_activity, fast_reduction
 
             if name in fast_reduction.TYPES:
                 fast_reduction.warm_up(name, odd)
+            if name in fast_activity.TYPES:
+                fast_activity.warm_up(name)
             _ready[name, odd] = fast_reduction
         return _ready[name, odd]

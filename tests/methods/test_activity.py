@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from astrodetect.core.data import Recording, Stream, Window
+from astrodetect.methods import fast_tier
 from astrodetect.methods.activity import _summed, activity_of, chained, excess_light, surroundings
 from astrodetect.methods.reduction import reduce_window
 
@@ -44,6 +45,39 @@ def test_bins_are_sums_of_two_by_two_pixels(height, width, dtype, summed_as, see
     padded = np.pad(frame.astype(np.int64), ((0, height % 2), (0, width % 2)), mode="edge")
     want = padded.reshape(half[0], 2, half[1], 2).sum(axis=(1, 3))
     assert np.array_equal(got, want)
+
+
+@pytest.mark.skipif(not fast_tier.INSTALLED, reason="numba (extra fast) is not installed")
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(8, 20),
+    st.integers(2, 40),
+    st.integers(2, 40),
+    st.sampled_from(["uint8", "uint16", "int16"]),
+    st.sampled_from([2, 4, 16]),
+    st.integers(0, 99),
+    st.booleans(),
+)
+def test_compiled_light_of_cells_is_that_of_numpy(n_frames, rows, columns, dtype, stride, seed, masked):
+    rng = np.random.default_rng(seed)
+    limits = np.iinfo(dtype)
+    frames = rng.integers(limits.min, limits.max, (n_frames, 2 * rows, 2 * columns), endpoint=True).astype(
+        dtype
+    )
+    window = window_of(frames, rng.random(frames.shape[1:]) < 0.1 if masked else None)
+    expected = plain_light(window, stride)
+    fast_tier.compiled(frames, "numba")
+    np.testing.assert_array_equal(excess_light(window, stride), expected)
+
+
+def plain_light(window, stride):
+    """Work the light out as if no machine code were loaded."""
+    kept = dict(fast_tier._ready)
+    fast_tier._ready.clear()
+    try:
+        return excess_light(window, stride)
+    finally:
+        fast_tier._ready.update(kept)
 
 
 def best_chain(light, frame, cell, step):

@@ -11,6 +11,7 @@ from annotated_types import Ge, Le
 
 from astrodetect.core.data import Array, Window
 from astrodetect.core.stages import Preprocessor
+from astrodetect.methods import fast_tier
 from astrodetect.methods.reduction import reduce_window
 from astrodetect.methods.sky_light import evened
 from astrodetect.plugins.preprocessors.background import is_unreduced_still, still_planes
@@ -71,6 +72,8 @@ class MaxMinusMedian(Preprocessor):
 
     def _reduced(self, window: Window) -> Window:
         assert window.frames is not None
+        if window.start == 0:
+            fast_tier.expect(window.frames, float(window.stream.n_frames) * window.frames[0].size)
         frames = evened(window.frames, window.stream.saturation) if self.even_light else window.frames
         planes = reduce_window(frames, planes=self._wanted, threads=self.threads)
         return _without_unobserved(window, planes)
