@@ -34,6 +34,8 @@ def write_all(folder: Path) -> None:
         "commands.md": commands(),
         "columns.md": columns(),
         "simulation.md": simulation(),
+        "scenes.md": scenes(),
+        "boxes.md": boxes(),
         "training.md": training(),
         "model.md": model(),
         "meteor.md": built_in_pipelines(),
@@ -205,6 +207,27 @@ def simulation() -> Iterator[str]:
     from astrodetect.simulation.settings import Settings
 
     yield from settings_of(Settings)
+
+
+def scenes() -> Iterator[str]:
+    """Give the settings of the scenes that are still images."""
+    from astrodetect.simulation.fields.command import SCENES
+
+    for name, cls in SCENES.items():
+        yield from (f"### `--scene {name}`", "", prose(cls), "")
+        yield from settings_of(cls)
+
+
+def boxes() -> Iterator[str]:
+    """Describe the data sets with boxes, and how their images are varied."""
+    from astrodetect.training.boxes.known import BOX_DATA_SETS
+    from astrodetect.training.boxes.vary import BoxAugmentSettings
+
+    for name, cls in BOX_DATA_SETS.items():
+        yield from (f'### `[data] use = "{name}"`', "", prose(cls), "")
+        yield from settings_of(cls)
+    yield from ("### `[augment]`", "", prose(BoxAugmentSettings), "")
+    yield from settings_of(BoxAugmentSettings)
 
 
 def built_in_pipelines() -> Iterator[str]:

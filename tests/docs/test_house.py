@@ -17,7 +17,12 @@ from astrodetect.core import registry, tables
 from astrodetect.core.settings import describe
 from astrodetect.core.stages import kind_of
 from astrodetect.plugins.models.config import ModelConfig
+from astrodetect.simulation.fields.radio import RadioScene
+from astrodetect.simulation.fields.stars import StarScene
+from astrodetect.simulation.fields.trails import TrailScene
 from astrodetect.simulation.settings import Settings as SimulationSettings
+from astrodetect.training.boxes.known import BOX_DATA_SETS
+from astrodetect.training.boxes.vary import BoxAugmentSettings
 
 PACKAGE = ROOT / "astrodetect"
 HEAVY = ("torch", "astropy", "scipy", "photutils", "h5py", "av", "PIL", "tifffile", "pandas", "cv2", "numba")
@@ -152,7 +157,12 @@ def test_every_setting_of_a_plugin_is_documented(name):
         tables.StationSettings,
         tables.CatalogSettings,
         SimulationSettings,
+        RadioScene,
+        StarScene,
+        TrailScene,
         ModelConfig,
+        *BOX_DATA_SETS.values(),
+        BoxAugmentSettings,
     ],
 )
 def test_every_other_setting_is_documented(cls):
