@@ -32,7 +32,7 @@ TYPES = ("uint8", "uint16", "int16", "float32")
 MOST_FRAMES = 65
 
 #: Pixels of all frames that are brought into the cache together.
-TOUCHED = 4096
+TOUCHED = 8192
 
 
 def layout(n_frames: int) -> tuple[int, int, int]:

@@ -65,7 +65,10 @@ class FrameSearch:
         image = self.window.planes["max"][rows, columns].astype(np.float32)
         image -= np.asarray(self.window.planes["background"][rows, columns], dtype=np.float32)
         z = (highest - middle) / np.float32(max(spread, 0.3))
-        return Patch(rows, columns, z, spots.m.argmax(axis=0), image, score)
+        when = np.zeros(highest.shape, np.int64)
+        for frame in reversed(range(len(spots.m))):  # several times faster than argmax along the first axis
+            np.copyto(when, frame, where=spots.m[frame] == highest)
+        return Patch(rows, columns, z, when, image, score)
 
     def _width(self, line: Line) -> float:
         """Measure the width of a trail in the maximum of its own frames."""
