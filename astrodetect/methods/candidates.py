@@ -66,7 +66,7 @@ class Search:
     evidence : float
         Least log likelihood ratio of a path.
     edge_snr : float
-        Signal-to-noise of the first and last frame of a track.
+        Signal-to-noise that the faint frames at the ends of tracks have on average.
     edge_fraction : float
         Flux of them as a fraction of the track's highest.
     significant : float
@@ -74,7 +74,7 @@ class Search:
     """
 
     evidence: float = 15.0
-    edge_snr: float = 1.8
+    edge_snr: float = 2.5
     edge_fraction: float = 0.1
     significant: float = 4.0
 

@@ -17,6 +17,11 @@ from astrodetect.methods.streaks import Line
 _GLOW = 4
 #: Frames between a faint one and the rest of a track, at most.
 _MISSING = 3
+#: Logarithms of likelihood ratios: what one frame says at most, what must speak for an object beyond frames
+#: that do not show it, and what must speak against it before no more is looked for.
+_MOST, _BEYOND, _ENOUGH = 3.0, 2.0, 3.0
+#: Signal-to-noise of a frame in which no pixel stands out.
+_NOTHING = -0.5
 
 
 def trail_width(line: Line, image: NDArray[Any], smallest: float = 1.6, largest: float = 14.0) -> float:
@@ -73,7 +78,7 @@ def measure_track(
     line: Line,
     width: float,
     *,
-    edge_snr: float = 1.8,
+    edge_snr: float = 2.5,
     edge_fraction: float = 0.1,
     restless: bool = False,
 ) -> list[Point]:
@@ -91,7 +96,7 @@ def measure_track(
     width : float
         FWHM across (px).
     edge_snr : float
-        Signal-to-noise of a frame that says as much for the object being there as against it.
+        Signal-to-noise that the faint frames at the ends of tracks have on average.
     edge_fraction : float
         Least flux or signal-to-noise of the first and the last frame, as a fraction of the track's highest.
     restless : bool
@@ -150,9 +155,19 @@ def refined_line(line: Line, points: Sequence[Point]) -> Line:
     return Line(origin, direction, (0.0,), (middle, 1.0 / speed), float(first), float(last), line.evidence)
 
 
-def _gain(snr: float, edge_snr: float) -> float:
-    """Give what a frame says for the object being there: signal-to-noise over the least that counts."""
-    return min(snr, 2.5 * edge_snr) - edge_snr
+def _gain(snr: NDArray[Any] | float, edge_snr: float) -> NDArray[np.float64]:
+    """Give the logarithm of the likelihood ratio of a frame: the object is there, or it is not.
+
+    At its ends it is faint, and how faint nobody knows: its signal-to-noise is taken as exponentially
+    distributed with mean `edge_snr`, which makes the ratio an integral with a closed form. One frame says
+    no more than `_MOST`: it may be a star.
+    """
+    from scipy.special import log_ndtr
+
+    excess = np.asarray(snr, dtype=np.float64) - 1.0 / edge_snr
+    ratio = 0.5 * np.log(2 * np.pi) - np.log(edge_snr) + 0.5 * np.square(excess) + log_ndtr(excess)
+    limited: NDArray[np.float64] = np.minimum(ratio, _MOST)
+    return limited
 
 
 def _carried_on(
@@ -164,30 +179,28 @@ def _carried_on(
     edge_snr: float,
     n_frames: int,
 ) -> list[Point]:
-    """Add frames beyond one end as long as they say more for the object than against it."""
+    """Add the frames beyond one end until they say clearly that nothing is there any more."""
     if not points:
         return points
     end = points[-1] if step > 0 else points[0]
-    frame, still, total, best, kept = end.frame, 0, 0.0, 0.0, 0
+    frame, still, total, best = end.frame, 0, 0.0, 0.0
     added: list[Point] = []
-    while total > best - 2.5 * edge_snr and still < _GLOW and 0 <= frame + step < n_frames:
+    while total > best - _ENOUGH and still < _GLOW and 0 <= frame + step < n_frames:
         frame += step
         # Only behind a bright object a glow stays where it was.
         glows = step > 0 and (still or (added and end.snr > 4 * edge_snr))
         near = (end.y, end.x) if glows else None
         point = measure(frame, near=near)
-        if point is None:
-            total -= edge_snr
+        if point is None or (near is None and not _on_time(line, point, width)):
+            total += float(_gain(_NOTHING, edge_snr))
             continue
-        there = near is not None or _on_time(line, point, width)
-        total += _gain(point.snr if there else 0.0, edge_snr)
+        gain = float(_gain(point.snr, edge_snr))
+        total += gain
+        best = max(best, total)
         added.append(point)
-        if there and point.snr >= edge_snr:
+        if gain > 0:
             still = still + 1 if np.hypot(point.x - end.x, point.y - end.y) < 0.4 * line.speed else 0
             end = point
-        if total > best and there and point.snr >= edge_snr:
-            best, kept = total, len(added)
-    added = added[:kept]
     return points + added if step > 0 else added[::-1] + points
 
 
@@ -203,21 +216,36 @@ def _trimmed(points: Sequence[Point], edge_snr: float, edge_fraction: float) -> 
         return []
     snr = np.array([point.snr for point in points])
     peak = int(np.argmax(snr))
-    gain = np.minimum(snr, 2.5 * edge_snr) - edge_snr
-    last = peak + int(np.argmax(np.cumsum(gain[peak:])))
-    first = peak - int(np.argmax(np.cumsum(gain[peak::-1])))
+    gain = _gain(snr, edge_snr)
+    frame = np.array([point.frame for point in points])
+    last = peak + _reach(frame[peak:] - frame[peak], gain[peak:], edge_snr)
+    first = peak - _reach(frame[peak] - frame[peak::-1], gain[peak::-1], edge_snr)
     flux = np.array([point.flux for point in points])
     # Signal-to-noise changes with the clouds behind, the flux of what saturates with its blooming: one of
     # them is enough.
     share = np.maximum(snr / snr[peak], flux / max(float(flux[first : last + 1].max()), 1e-9))
     inside = (np.arange(len(points)) >= first) & (np.arange(len(points)) <= last)
-    seen = np.flatnonzero(inside & (snr >= edge_snr) & (share >= edge_fraction))
+    seen = np.flatnonzero(inside & (gain > 0) & (share >= edge_fraction))
     if not len(seen):
         return []
     bright = np.flatnonzero(inside & (share >= 2 * edge_fraction))
     start, stop = _joined_ends(seen, int(bright[0]), int(bright[-1]))
-    kept = points[start : stop + 1]
-    return [point for point in kept if point.snr >= 0.5 * edge_snr]
+    return [points[number] for number in range(start, stop + 1) if gain[number] > 0]
+
+
+def _reach(away: NDArray[np.int64], gain: NDArray[np.float64], edge_snr: float) -> int:
+    """Give the last of the points that go away from the brightest which still belongs to the object.
+
+    Beyond a frame that says nothing is there, the others together must say that something is.
+    """
+    nothing = float(_gain(_NOTHING, edge_snr))
+    total, best, kept = 0.0, 0.0, 0
+    for number in range(1, len(away)):
+        total += float(gain[number]) + nothing * int(away[number] - away[number - 1] - 1)
+        needed = best if away[number] == away[kept] + 1 else best + _BEYOND
+        if gain[number] > 0 and total > needed:
+            best, kept = total, number
+    return kept
 
 
 def _joined_ends(seen: NDArray[np.int64], start: int, stop: int) -> tuple[int, int]:

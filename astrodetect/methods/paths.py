@@ -31,7 +31,7 @@ _PLACE = 28
 #: Frames of a path, those of the highest evidence, that are tried for something that stands there.
 _BRIGHTEST = 2
 #: Significance of a frame in which a path is seen, and in which its place is known to a pixel.
-_SEEN, _BRIGHT = 2.5, 5.0
+_SEEN, _BRIGHT = 2.5, 4.0
 #: Part of the evidence by which a path must exceed what stands at its middle.
 _MARGIN = 0.35
 
@@ -111,9 +111,7 @@ def contrast(spots: Spots, line: Line) -> float:
 
 def _brightest(spots: Spots) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Give frame and place of the brightest local maxima."""
-    flat = np.flatnonzero(spots.m > _SPOT)  # few, and soon found: what is left of them is looked for there
-    flat = flat[spots.m.ravel()[flat] >= spots.near.ravel()[flat]]
-    t, y, x = np.unravel_index(flat, spots.m.shape)
+    t, y, x = np.nonzero((spots.m >= spots.near) & (spots.m > _SPOT))
     order = np.argsort(-spots.m[t, y, x], kind="stable")[:_SPOTS]
     return t[order], y[order], x[order]
 
@@ -157,12 +155,12 @@ def _best_runs(
     gain: NDArray[np.float32],
 ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]:
     """Give the largest sum over consecutive frames of each row, and the first and last frame of it."""
-    n = len(gain)
+    n, frames = gain.shape
     best, total = np.full(n, -np.inf, np.float32), np.zeros(n, np.float32)
     begin, first, last = (np.zeros(n, np.int64) for _ in range(3))
-    for frame, more in enumerate(np.ascontiguousarray(gain.T)):
+    for frame in range(frames):
         fresh = total <= 0
-        total = np.where(fresh, more, total + more)
+        total = np.where(fresh, gain[:, frame], total + gain[:, frame])
         begin = np.where(fresh, frame, begin)
         better = total > best
         best = np.where(better, total, best)
@@ -239,13 +237,17 @@ def _drifts(m: NDArray[np.float32], path: NDArray[np.float64], run: tuple[int, i
     part = m[run[0] : run[1] + 1, max(low[0], 0) : max(high[0], 0), max(low[1], 0) : max(high[1], 0)]
     if part.size == 0:
         return False
-    frame = np.flatnonzero(part.max(axis=(1, 2)) >= _BRIGHT)
-    if len(frame) <= _FRAMES:
+    highest = part.max(axis=(1, 2))
+    frame = np.flatnonzero(highest >= _BRIGHT)
+    if len(frame) < _FRAMES:
         return False
     y, x = np.unravel_index(part[frame].reshape(len(frame), -1).argmax(axis=1), part.shape[1:])
     along = (y * path[2] + x * path[3]) / np.hypot(path[2], path[3])
-    slope, offset = np.polyfit(frame, along, 1)
-    way, left = slope * np.ptp(frame), np.std(along - slope * frame - offset)
+    # The place of a spot is known the better the brighter it is.
+    weight = np.minimum(highest[frame], 10.0)
+    slope, offset = np.polyfit(frame, along, 1, w=weight)
+    way = slope * np.ptp(frame)
+    left = np.sqrt(np.average(np.square(along - slope * frame - offset), weights=np.square(weight)))
     return bool(way >= _LENGTH and left < 0.12 * way)
 
 

@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from astrodetect.core.data import Window
+from astrodetect.methods.lasting import LONG, independence_of, lasting
 from astrodetect.methods.noise import ROUNDING
 from astrodetect.methods.reduction import temporal_median
 
-#: Share of independent frames below which what lasts is taken off; frames that it is the mean of, on either
-#: side, and frames beside each that do not count.
-_REPEATED, _LONG, _SHORT = 0.6, 9, 2
+#: Share of independent frames below which what lasts is taken off.
+_REPEATED = 0.6
 #: Standard deviations that 2 % of normal noise exceed.
 _TAIL = 2.054
 #: Noise of the kernel 1 4 6 4 1, in both directions, of white noise of 1.
@@ -81,14 +81,14 @@ def measure_spots(window: Window, rows: slice, columns: slice) -> Spots:
     least = ROUNDING if frames.dtype.kind in "ui" else 1e-6
     mask = None if window.mask is None else window.mask[rows, columns]
     m = _matched(d, least, mask)
-    independence = _independence(m[:, ::3, ::3])
-    restless = independence < _REPEATED and len(d) > 2 * _LONG
+    independence = independence_of(m[:, ::3, ::3])
+    restless = independence < _REPEATED and len(d) > 2 * LONG
     if restless:
         # What a frame shares with those around it, but not with the next few: clouds that drift, blocks
         # that a codec keeps. What moves has moved on by then.
-        d -= _lasting(d)
+        d -= lasting(d)
         m = _matched(d, least, mask)
-        independence = _independence(m[:, ::3, ::3])
+        independence = independence_of(m[:, ::3, ::3])
     near = _highest_near(m)
     return Spots(m, near, (rows.start, columns.start), independence, restless)
 
@@ -110,29 +110,6 @@ def _matched(d: NDArray[np.float32], least: float, mask: NDArray[np.bool_] | Non
     # Codecs leave blocks and edges: the tail of the noise counts, not only its core.
     m /= np.float32(max(1.0, float(np.percentile(m[:, ::3, ::3], 98)) / _TAIL))
     return m
-
-
-def _lasting(d: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Give the mean of the frames around each frame, without the nearest."""
-    n = len(d)
-    limit = np.float32(10 * 1.4826 * np.median(np.abs(d[:, ::5, ::5])))
-    sums = np.zeros((n + 1, *d.shape[1:]), np.float32)
-    np.cumsum(np.clip(d, -limit, limit), axis=0, out=sums[1:])
-    out = np.empty_like(d)
-    for frame in range(n):
-        far, near = ((max(frame - reach, 0), min(frame + reach + 1, n)) for reach in (_LONG, _SHORT))
-        count = far[1] - far[0] - (near[1] - near[0])
-        out[frame] = (sums[far[1]] - sums[far[0]] - sums[near[1]] + sums[near[0]]) / count
-    return out
-
-
-def _independence(m: NDArray[np.float32]) -> float:
-    """Give the share of independent frames, from the correlation of each frame with the next."""
-    limited = np.clip(m, -3, 3)
-    square = float(np.mean(np.square(limited)))
-    repeated = float(np.mean(limited[1:] * limited[:-1])) / max(square, 1e-6)
-    repeated = min(max(repeated, 0.0), 0.95)
-    return (1 - repeated) / (1 + repeated)
 
 
 def _smoothed(d: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -12,7 +12,6 @@ from astrodetect.core.columns import Column
 from astrodetect.core.data import Window
 from astrodetect.core.detections import Detections
 from astrodetect.core.maps import Patches
-from astrodetect.core.operating import OperatingCurve, stored_curve
 from astrodetect.core.stages import Classifier
 
 
@@ -29,9 +28,9 @@ class Streak(Classifier):
     #: Least evidence for a path, as the logarithm of the likelihood ratio against noise: lower finds
     #: fainter ones and more noise.
     evidence: Annotated[float, Ge(0)] = 15.0
-    #: Signal-to-noise of a frame that counts neither for nor against a track going on: lower makes tracks
+    #: Signal-to-noise that the faint frames at the ends of tracks have on average: lower makes tracks
     #: longer and their ends less sure.
-    edge_snr: Annotated[float, Gt(0)] = 1.8
+    edge_snr: Annotated[float, Gt(0)] = 2.5
     #: Flux of the first and last frame of a track as a fraction of its highest: lower follows the faint
     #: wake of a bright one.
     edge_fraction: Annotated[float, Ge(0), Lt(1)] = 0.1
@@ -57,12 +56,6 @@ class Streak(Classifier):
         Column("after", "float64", "", "evidence of light next to its end just after; 0 without frames"),
         Column("clutter", "float64", "", "share of the cells around that light up while it is there"),
     )
-
-    def operating_curve(self, label: str) -> OperatingCurve | None:
-        """Give what a threshold on the probability of a label costs, where the model's file says it."""
-        from astrodetect.methods.probability import BUILT_IN, load_model
-
-        return stored_curve(vars(load_model(self.model)), label, str(self.model or BUILT_IN))
 
     def classify(self, patches: Patches, window: Window) -> Detections:
         """Give the detections in the patches, in pixels of the frame."""
