@@ -157,7 +157,7 @@ def test_at_the_start_objects_take_random_free_units():
     own = labels([about(4, 4, 6), about(3, 3, 6), about(5, 5, 6)])
     torch.manual_seed(0)
     seen = set()
-    for _ in range(200):
+    for _ in range(150):
         found = associate(boxes, own, config, seen=5, random_startup=6)
         assert sorted(found.target.tolist()) == [0, 1, 2]
         units = found.units[4].tolist()
@@ -172,9 +172,9 @@ def test_a_random_share_takes_random_units_later_on():
     config = config_of(((6.0, 6.0),) * 3)
     boxes, own = grid_of([(0, 0, 6), (1, 1, 6), (2, 2, 6)]), labels([about(4, 4, 6)])
     torch.manual_seed(0)
-    taken = [associate(boxes, own, config, random_share=0.5).units[4].item() for _ in range(600)]
-    counts = np.bincount(taken, minlength=3) / 600
-    assert counts == pytest.approx([0.5 + 0.5 / 3, 0.5 / 3, 0.5 / 3], abs=0.06)
+    taken = [associate(boxes, own, config, random_share=0.5).units[4].item() for _ in range(300)]
+    counts = np.bincount(taken, minlength=3) / 300
+    assert counts == pytest.approx([0.5 + 0.5 / 3, 0.5 / 3, 0.5 / 3], abs=0.1)
 
 
 def test_an_image_of_known_class_has_the_limit_as_its_overlap():

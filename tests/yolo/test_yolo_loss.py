@@ -216,7 +216,7 @@ def test_gradients_are_those_of_finite_differences(activation, axes):
 
     (gradient,) = torch.autograd.grad(total(output), output)
     flat, step = output.detach().flatten(), 1e-5
-    for index in torch.randperm(flat.numel(), generator=generator)[:60].tolist():
+    for index in torch.randperm(flat.numel(), generator=generator)[:24].tolist():
         shifted = [flat.clone() for _ in range(2)]
         shifted[0][index] += step
         shifted[1][index] -= step

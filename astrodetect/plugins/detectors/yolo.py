@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
@@ -84,8 +84,7 @@ class YoloDetector(Detector):
             The file is missing, damaged, of another method or for cubes, takes another number of planes, or
             has another number of priors than there are thresholds.
         """
-        import torch
-
+        from astrodetect.plugins.models.yolo.model import for_inference
         from astrodetect.plugins.models.yolo.weights import load
 
         trained = load(self.weights, device)
@@ -102,8 +101,7 @@ class YoloDetector(Detector):
                 f"{path}: the model has {len(config.priors)} priors; threshold has {len(self.threshold)} "
                 "numbers, expected none, one, or one for each"
             )
-        trained.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._trained, self._device = trained, device
+        self._trained, self._device = replace(trained, model=for_inference(trained.model)), device
 
     def close(self) -> None:
         """Forget the model."""

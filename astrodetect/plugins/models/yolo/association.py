@@ -94,20 +94,28 @@ class Associator:
     def good(self, boxes: Tensor, targets: Targets) -> Tensor:
         """Tell which units (B, d, h, w, P) overlap any object of their image by more than the limit."""
         compare, objects = (compared(all_, self.config.axes) for all_ in (boxes, targets.boxes))
-        n = compare.shape[-1] // 2
         good = torch.zeros(boxes.shape[:-1], dtype=torch.bool, device=boxes.device)
         flat = good.view(len(good), -1, good.shape[-1])
         for image, of_units in enumerate(compare.flatten(1, 3)):
-            own = objects[targets.image == image][:, None]
-            # Where nothing of a cell touches an object, no overlap is above 0; that spares nearly all pairs.
-            least, most = of_units[..., :n].amin(1), of_units[..., n:].amax(1)
-            near = ((least < own[..., n:]) & (most > own[..., :n])).all(-1)
-            near |= self.limits.good < 0
-            target, cell = near.nonzero(as_tuple=True)
-            enough = overlap(of_units[cell], own[target], self.how.overlap) > self.limits.good
+            own = objects[targets.image == image]
+            target, cell = self._near(of_units, own)
+            enough = overlap(of_units[cell], own[target][:, None], self.how.overlap) > self.limits.good
             pair, prior = enough.nonzero(as_tuple=True)
             flat[image, cell[pair], prior] = True
         return good
+
+    def _near(self, of_units: Tensor, objects: Tensor) -> tuple[Tensor, ...]:
+        """Give the pairs of objects (T, 2 D) and cells of units (cells, P, 2 D) that may overlap enough.
+
+        Where nothing of a cell touches an object no overlap is above 0; that spares nearly all pairs.
+        """
+        n = objects.shape[-1] // 2
+        least, most = of_units[..., :n].amin(1), of_units[..., n:].amax(1)
+        near = torch.ones(len(objects), len(of_units), dtype=torch.bool, device=objects.device)
+        for axis in range(n if self.limits.good >= 0 else 0):
+            near &= least[:, axis] < objects[:, axis + n, None]
+            near &= most[:, axis] > objects[:, axis, None]
+        return near.nonzero(as_tuple=True)
 
     # The rounds ----------------------------------------------------------------------------------
 

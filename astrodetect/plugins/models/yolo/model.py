@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from copy import deepcopy
+from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from astrodetect.core.errors import AstrodetectError
 from astrodetect.plugins.models.yolo.networks import backbone, last_map, shape_of
@@ -74,11 +77,10 @@ class Yolo(nn.Module):
         values = torch.nan_to_num(values, nan=0.0)
         if config.clip:
             values = values.clamp(0, 1)
-        factor = torch.tensor(config.stretch_factor)
         if config.stretch == "tanh":
-            return torch.tanh(factor.item() * values)
+            return torch.tanh(config.stretch_factor * values)
         if config.stretch == "asinh":
-            return torch.asinh(factor.item() * values) / torch.asinh(factor).item()
+            return asinh(config.stretch_factor * values) / math.asinh(config.stretch_factor)
         return values
 
     def forward(self, images: Tensor) -> Tensor:
@@ -104,6 +106,35 @@ class Yolo(nn.Module):
             values = functional.pad(values, edges)
         output: Tensor = self.head(last_map(self.body(values)))
         return output
+
+
+def asinh(values: Tensor) -> Tensor:
+    """Give the inverse hyperbolic sine; on a processor torch's own takes several times as long."""
+    size = values.abs()
+    squared = size * size
+    return torch.copysign(torch.log1p(size + squared / (1 + torch.sqrt(1 + squared))), values)
+
+
+def for_inference(model: Yolo) -> Yolo:
+    """Give a copy that computes the same faster: batch normalisation is folded into convolutions.
+
+    Parameters
+    ----------
+    model : Yolo
+        Any; only what stands in a `torch.nn.Sequential` is folded.
+    """
+    made = deepcopy(model).eval()
+    for parent in [module for module in made.modules() if isinstance(module, nn.Sequential)]:
+        names = list(parent._modules)
+        for name, following in pairwise(names):
+            first, second = parent._modules[name], parent._modules[following]
+            pair = (nn.Conv2d, nn.BatchNorm2d), (nn.Conv3d, nn.BatchNorm3d)
+            if any(isinstance(first, conv) and isinstance(second, norm) for conv, norm in pair):
+                parent._modules[name] = fuse_conv_bn_eval(first, second)  # type: ignore[type-var,arg-type]
+                parent._modules[following] = nn.Identity()
+    if made.config.axes == 2:
+        made.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return made
 
 
 def count_parameters(model: nn.Module) -> int:
@@ -132,7 +163,7 @@ def multiplications(model: Yolo, side: int = 64) -> float:
     return sum(counted)
 
 
-def receptive_field(model: Yolo, side: int = 256) -> int:
+def receptive_field(model: Yolo, side: int = 160) -> int:
     """Give the pixels of a row that the middle cell of an image depends on.
 
     Measured on a copy of the convolutions whose weights are all 1, so that nothing cancels. Normalisation

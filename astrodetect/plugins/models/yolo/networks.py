@@ -64,8 +64,8 @@ DARKNET = _layers(
     " 3/2:1024 1:512 3:1024 1:512 3:1024 3:1024",
     "batch",
 )
-#: Cells of 8 pixels for some 5000 multiplications per pixel.
-TINY = _layers("4/2:16 3:16 2/2:32 3:48 2/2:96 3:96 3:96 1:128", "batch")
+#: Cells of 4 pixels, so that crowded objects have one each, for less than 5000 multiplications per pixel.
+TINY = _layers("4/2:16 3:16 2/2:48 3:48 3:48 3:48", "batch")
 
 NETWORKS: dict[str, tuple[Layer, ...]] = {"tiny": TINY, "sdc1": SDC1, "darknet": DARKNET}
 

@@ -1,0 +1,220 @@
+"""Training with boxes: it learns, it goes on where it was cut off, and mistakes are told in one line."""
+
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from yolo_samples import Blobs, plan_in
+
+from astrodetect.core.errors import AstrodetectError, ConfigurationError
+from astrodetect.methods.boxes import pairwise
+from astrodetect.methods.suppression import suppress
+from astrodetect.plugins.models.yolo.finding import find
+from astrodetect.plugins.models.yolo.weights import load
+from astrodetect.training.config import read_plan, read_training
+from astrodetect.training.state import read_state
+from astrodetect.training.trainer import Trainer
+
+TRAINING = """
+[data]
+use = "radio-fields"
+shape = [64, 64]
+train = 16
+validation = 4
+
+[model]
+method = "yolo"
+priors = [[6, 6], [12, 12]]
+white = [1e-5]
+{model}
+
+[train]
+out = "run"
+epochs = 2
+batch = 4
+average = 0.9
+save_every = 1e-9
+{train}
+"""
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def written(folder, model="", train="", more=""):
+    path = folder / "training.toml"
+    path.write_text(TRAINING.format(model=model, train=train) + more, encoding="utf-8")
+    return path
+
+
+class KilledError(Exception):
+    pass
+
+
+class KilledAt:
+    """Stops a training in the middle of an epoch, after its state was saved."""
+
+    def __init__(self, epoch, step):
+        self.place = (epoch, step)
+
+    def step(self, at, steps):
+        if (at.epoch, at.step) == self.place:
+            raise KilledError
+
+    def epoch(self, row):
+        pass
+
+
+def same(one, other):
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def found_of(weights, data, number=0, threshold=0.3):
+    model = load(weights).model
+    image, targets = data.sample("validation", number)
+    (found,) = find(model, torch.from_numpy(image[None]), [threshold] * len(model.config.priors))
+    flat = found.boxes if model.config.axes == 3 else found.boxes[:, [0, 1, 3, 4]]
+    return found.take(suppress(flat, found.objectness, 0.3)), targets
+
+
+@pytest.mark.parametrize(
+    "data", [Blobs(train=96), Blobs((24, 32, 32), train=48, objects=2)], ids=["image", "cube"]
+)
+def test_it_learns_to_find_and_tell_apart(tmp_path, data):
+    plan = plan_in(tmp_path, data, epochs=10, loss={"position": 20.0})
+    Trainer(plan).run()
+    right = of = false = 0
+    for number in range(8):
+        found, targets = found_of(tmp_path / "model.safetensors", data, number)
+        of += len(targets)
+        if not len(found):
+            continue
+        good = pairwise(found.boxes, targets.boxes) > 0.5
+        good &= found.classes[:, None] == targets.classes[None]
+        right += good.any(0).sum()
+        false += (~good.any(1)).sum()
+    assert right >= 0.7 * of
+    assert false <= 0.3 * of
+
+
+def test_a_training_that_was_cut_off_ends_at_the_same_weights(tmp_path):
+    plan = plan_in(tmp_path / "whole", save_every=1e-9, reuse=2, association={"random_share": 0.3})
+    Trainer(plan).run()
+    cut = plan.into(tmp_path / "cut")
+    for place in ((0, 2), (1, 3)):
+        with pytest.raises(KilledError):
+            Trainer(cut, report=KilledAt(*place)).run(resume=True)
+    Trainer(cut).run(resume=True)
+    for name in ("state", "model"):
+        one, other = (tmp_path / folder / f"{name}.safetensors" for folder in ("whole", "cut"))
+        if name == "state":
+            same(read_state(one)[0], read_state(other)[0])
+        else:
+            same(load(one).model.state_dict(), load(other).model.state_dict())
+
+
+@pytest.mark.slow
+def test_a_training_that_was_killed_ends_at_the_same_weights(tmp_path):
+    path = written(tmp_path)
+    command = [sys.executable, "-m", "astrodetect", "train", str(path), "--device", "cpu", "--out"]
+    subprocess.run([*command, str(tmp_path / "whole")], check=True, capture_output=True)
+    started = subprocess.Popen([*command, str(tmp_path / "cut")], stderr=subprocess.DEVNULL)
+    while not (tmp_path / "cut/state.safetensors").exists():
+        time.sleep(0.01)
+    started.send_signal(signal.SIGKILL)
+    started.wait()
+    subprocess.run([*command, str(tmp_path / "cut"), "--resume"], check=True, capture_output=True)
+    one, other = (tmp_path / folder / "state.safetensors" for folder in ("whole", "cut"))
+    same(read_state(one)[0], read_state(other)[0])
+
+
+def test_half_precision_trains(tmp_path):
+    plan = plan_in(tmp_path, precision="bfloat16", epochs=1)
+    at = Trainer(plan).run()
+    assert np.isfinite(at.history[0]["loss"])
+    weights = load(tmp_path / "model.safetensors").model.state_dict()
+    assert {value.dtype for value in weights.values() if value.is_floating_point()} == {torch.float32}
+
+
+def test_images_of_known_class_train_with_others_and_alone(tmp_path):
+    at = Trainer(plan_in(tmp_path, Blobs(class_only=True), epochs=1)).run()
+    row = at.history[0]
+    assert row["classes"] > 0
+    assert row["position"] == row["void"] == row["objectness"] == 0
+
+
+def test_images_without_objects_train(tmp_path):
+    class Empty(Blobs):
+        def sample(self, split, number, epoch=0):
+            image, targets = super().sample(split, number, epoch)
+            return image, targets.take(np.arange(0))
+
+    at = Trainer(plan_in(tmp_path, Empty(), epochs=1)).run()
+    assert at.history[0]["void"] == pytest.approx(at.history[0]["loss"])
+
+
+def test_the_same_images_are_shown_again_as_long_as_asked(tmp_path):
+    task = plan_in(tmp_path, reuse=2).task()
+    data = task.loader.data
+    first, second, third = (data.sample("train", 3, epoch)[0] for epoch in range(3))
+    assert np.array_equal(first, second)
+    assert not np.array_equal(second, third)
+
+
+def test_a_training_file_is_read_and_its_model_knows_the_data(tmp_path):
+    plan = read_plan(written(tmp_path))
+    assert plan.model.labels == ("galaxy",)
+    assert plan.model.n_parameters == 5
+    assert plan.model.shape_parameters == plan.data.shape_parameters
+    at = Trainer(plan).run()
+    assert at.epoch == 2
+    assert {"loss", "position", "parameters", "void"} <= set(at.history[0])
+
+
+def test_training_begins_with_the_weights_of_another(tmp_path):
+    plan = plan_in(tmp_path / "first", epochs=1)
+    Trainer(plan).run()
+    weights = tmp_path / "first/model.safetensors"
+    other = plan.into(tmp_path / "second")
+    other = replace(other, transfer=replace(other.transfer, weights=weights, freeze=("body.",)))
+    trainer = Trainer(other)
+    same(trainer.model.body.state_dict(), load(weights).model.body.state_dict())
+    trainer.run()
+    kept = dict(load(weights).model.body.named_parameters())
+    assert all(torch.equal(value, kept[name]) for name, value in trainer.model.body.named_parameters())
+
+
+def test_all_mistakes_of_a_training_file_are_told_at_once(tmp_path):
+    path = written(
+        tmp_path, model="networks = 'tiny'\nchannels = 3", train="clip = -1", more="[los]\nvoid = [1]\n"
+    )
+    with pytest.raises(ConfigurationError, match=r"\[los\]: unknown table; did you mean 'loss'"):
+        read_plan(path)
+    path.write_text(path.read_text().replace("[los]", "[loss]").replace("radio-fields", "radio-field"))
+    with pytest.raises(ConfigurationError) as error:
+        read_plan(path)
+    text = "\n".join(error.value.problems)
+    for part in ("did you mean 'radio-fields'", "networks = 'tiny': unknown key; did you mean 'network'",
+                 "channels = 3: comes from the data set", "[train] clip = -1"):  # fmt: skip
+        assert part in text
+    path = written(tmp_path, more="[loss]\nvoid = [1.0, 1.0, 1.0]\n")
+    with pytest.raises(
+        ConfigurationError, match=r"\[loss\] void: 3 numbers; expected one, or one for each prior"
+    ):
+        read_plan(path)
+
+
+def test_what_is_for_labels_refuses_boxes(tmp_path):
+    with pytest.raises((ConfigurationError, AstrodetectError), match="yolo"):
+        read_training(written(tmp_path))
