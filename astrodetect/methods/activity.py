@@ -8,14 +8,16 @@ the last, are a chain. The evidence of chains ranks the cells.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from astrodetect.core.data import Window
+from astrodetect.methods.fast_tier import loaded
 from astrodetect.methods.lasting import LONG, independence_of, without_lasting
 from astrodetect.methods.noise import ROUNDING
 from astrodetect.methods.recent import Recent
@@ -103,15 +105,12 @@ def excess_light(window: Window, stride: int) -> NDArray[np.float32]:
         Standard deviations of that cell's brightest bin over time. What all cells of a frame have in
         common (key frames of a codec, lightning) is taken off.
     """
-    assert window.frames is not None
-    bins = _Bins(window)
     per_cell = max(stride // _BIN, 1)
     light = []
-    for z in bins.significance():
+    for sums, highest in _Bins(window).in_cells(per_cell):
         # What fills a cell and its neighbours is a cloud, or light on it.
-        common = _wide_mean(in_cells(z, per_cell, "sum")) / per_cell**2
-        squares = in_cells(bins.squares(), per_cell, "max") * np.float32(0.5)
-        light.append(squares - 4 * np.maximum(common, 0))
+        common = _wide_mean(sums) / per_cell**2
+        light.append(highest * np.float32(0.5) - 4 * np.maximum(common, 0))
     return _standardised(np.stack(light))
 
 
@@ -124,6 +123,8 @@ class _Bins:
 
     def __init__(self, window: Window) -> None:
         assert window.frames is not None
+        self._frames = frames = window.frames
+        self._fast = _compiled_for(frames)
         background = np.asarray(window.planes["background"])
         unknown = None if background.dtype.kind != "f" else ~np.isfinite(background)
         if unknown is not None:
@@ -134,16 +135,8 @@ class _Bins:
         self._z, self._pairs = np.empty(half, np.float32), np.empty(half, np.float32)
         self._weight = np.ones(half, np.float32)
         self._background = _summed(background, *(np.empty(s, np.float32) for s in (self._rows.shape, half)))
-        self._frames, self._restless = window.frames, False
-        noise = self._noise()
-        if window.n_frames > 2 * LONG and independence_of(self._sample(noise)) < _REPEATED:
-            # Clouds that drift are brighter than what passes behind them: what lasts is taken off. If that
-            # makes the noise worse, it was no drift, but lightning.
-            self._restless, self._limit = True, _LIMIT * noise
-            less = self._noise()
-            self._restless = bool(less.mean() < noise.mean())
-            noise = less if self._restless else noise
-        self._weight = np.float32(1) / noise
+        self._limit: NDArray[np.float32] | None = None
+        self._weight = np.float32(1) / self._noise_without_drift()
         for ignored in (window.mask, unknown):
             if ignored is not None and ignored.any():
                 sums = (np.empty(shape, np.uint8) for shape in (self._rows.shape, half))
@@ -159,24 +152,44 @@ class _Bins:
         highest = window.planes["max"].max() if "max" in window.planes else np.iinfo(dtype).max
         return np.uint16 if dtype.kind == "u" and 4 * int(highest) < 2**16 else np.int32
 
+    def _noise_without_drift(self) -> NDArray[np.float32]:
+        """Give the noise of bins; where frames resemble the next ones, decide to take off what lasts.
+
+        Clouds that drift are brighter than what passes behind them. If the noise becomes worse, it was no
+        drift, but lightning.
+        """
+        noise = self._noise()
+        if len(self._frames) <= 2 * LONG or independence_of(self._sample(noise)) >= _REPEATED:
+            return noise
+        fast, self._fast, self._limit = self._fast, None, _LIMIT * noise
+        less = self._noise()
+        if less.mean() < noise.mean():
+            return less
+        self._fast, self._limit = fast, None
+        return noise
+
     def _noise(self) -> NDArray[np.float32]:
         """Give the noise of bins over time, from two sets of frames: what passes is in one of them only."""
         n = len(self._frames)
-        chosen = np.linspace(0, n - 1, min(_SAMPLE, n)).astype(int).tolist()
-        totals = [np.zeros_like(self._z), np.zeros_like(self._z)]
-        if self._restless:
-            found = (change for frame, change in enumerate(self._changes()) if frame in chosen)
-        else:
-            found = (self._difference(frame) for frame in chosen)
-        for number, difference in enumerate(found):
-            totals[number % 2] += np.abs(difference, out=difference)
+        chosen = np.linspace(0, n - 1, min(_SAMPLE, n)).astype(int)
+        means = [self._distance(part) / len(part) for part in (chosen[0::2], chosen[1::2])]
         # The mean absolute deviation of normal noise is sqrt(2 / pi) of the standard deviation.
-        means = [total / max((len(chosen) + 1 - part) // 2, 1) for part, total in enumerate(totals)]
         noise = np.minimum(*means) * np.float32(np.sqrt(np.pi / 2))
         rounding = _BIN * ROUNDING if self._frames.dtype.kind in "ui" else 1e-6
         floor = max(_FLOOR * float(np.median(noise[::4, ::4])), rounding)
         out: NDArray[np.float32] = np.maximum(noise, np.float32(floor))
         return out
+
+    def _distance(self, chosen: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Add up how far the bins of some frames are from the background."""
+        total = np.zeros_like(self._z)
+        if self._fast:
+            frames, words = self._fast.as_words(self._frames)
+            self._fast.distances(frames, words, chosen, self._background, total)
+            return total
+        for difference in self._differences(chosen.tolist()):
+            total += np.abs(difference, out=difference)
+        return total
 
     def _sample(self, noise: NDArray[np.float32]) -> NDArray[np.float32]:
         """Give the standard deviations of every fifth bin of every fifth row, (T, h, w), without flashes."""
@@ -191,7 +204,24 @@ class _Bins:
         d /= noise[: height // _BIN : 5, : width // _BIN : 5]
         return d
 
+    def in_cells(self, per_cell: int) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+        """Give for each frame and cell the sum of its bins, and the highest sum of two by two of them."""
+        if not self._fast:
+            for difference in self._differences(range(len(self._frames))):
+                sums = in_cells(self._significance(difference), per_cell, "sum")
+                yield sums, in_cells(self._squares(), per_cell, "max")
+            return
+        shape = (len(self._frames), *(-(-side // per_cell) for side in self._z.shape))
+        sums, highest = np.empty(shape, np.float32), np.empty(shape, np.float32)
+        frames, words = self._fast.as_words(self._frames)
+        ends = np.float32(_FAINTEST), np.float32(_BRIGHTEST)
+        self._fast.light_of_cells(
+            frames, words, 0, shape[0], self._background, self._weight, ends, per_cell, sums, highest
+        )
+        yield from zip(sums, highest, strict=True)
+
     def _difference(self, number: int) -> NDArray[np.float32]:
+        """Give the bins of a frame less the background; valid until the next."""
         frame = self._frames[number]
         if frame.dtype.kind == "f":
             frame = np.nan_to_num(frame, posinf=0, neginf=0)
@@ -199,23 +229,23 @@ class _Bins:
         self._z -= self._background
         return self._z
 
-    def _changes(self) -> Iterator[NDArray[np.float32]]:
-        """Give the difference of each frame from the background; of restless ones, without what lasts."""
-        if not self._restless:
-            return map(self._difference, range(len(self._frames)))
+    def _differences(self, chosen: Sequence[int]) -> Iterator[NDArray[np.float32]]:
+        """Give the same of some frames in order, without what lasts where that is taken off."""
+        limit = self._limit
+        if limit is None:
+            yield from map(self._difference, chosen)
+            return
+        limited = (np.clip(self._difference(n), -limit, limit, out=self._z) for n in range(len(self._frames)))
+        for number, change in enumerate(without_lasting(limited, len(self._frames))):
+            if number in chosen:
+                yield change
 
-        def limited(number: int) -> NDArray[np.float32]:
-            return np.clip(self._difference(number), -self._limit, self._limit, out=self._z)
+    def _significance(self, difference: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Give the standard deviations of bins from their differences; valid until the next."""
+        np.multiply(difference, self._weight, out=self._z)
+        return np.clip(self._z, np.float32(_FAINTEST), np.float32(_BRIGHTEST), out=self._z)
 
-        return without_lasting(limited, len(self._frames))
-
-    def significance(self) -> Iterator[NDArray[np.float32]]:
-        """Give the standard deviations of the bins of each frame; valid until the next."""
-        for change in self._changes():
-            np.multiply(change, self._weight, out=self._z)
-            yield np.clip(self._z, np.float32(_FAINTEST), np.float32(_BRIGHTEST), out=self._z)
-
-    def squares(self) -> NDArray[np.float32]:
+    def _squares(self) -> NDArray[np.float32]:
         """Give twice the same of squares of two by two bins.
 
         Some square holds a whole star, a trail fills it.
@@ -227,6 +257,15 @@ class _Bins:
         np.add(pairs[:-1], pairs[1:], out=z[:-1])
         z[-1] = pairs[-1]
         return z
+
+
+def _compiled_for(frames: NDArray[Any]) -> ModuleType | None:
+    """Give the machine code for such frames, where there is some and it is loaded."""
+    if any(side % 2 for side in frames.shape[1:]) or not frames.flags.c_contiguous or not loaded(frames):
+        return None
+    from astrodetect.methods import fast_activity
+
+    return fast_activity if frames.dtype.name in fast_activity.TYPES else None
 
 
 def _summed(frame: NDArray[Any], rows: NDArray[Any], sums: NDArray[Any]) -> NDArray[Any]:

@@ -6,7 +6,7 @@ nearest, is what to expect where nothing moves.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,14 +57,14 @@ def lasting(d: NDArray[np.float32]) -> NDArray[np.float32]:
     return out
 
 
-def without_lasting(read: Callable[[int], NDArray[np.float32]], n: int) -> Iterator[NDArray[np.float32]]:
+def without_lasting(frames: Iterator[NDArray[np.float32]], n: int) -> Iterator[NDArray[np.float32]]:
     """Give frame after frame less the mean of the frames around it, without the nearest.
 
     Parameters
     ----------
-    read : callable
-        Gives the differences of a frame from the background, (h, w), limited to what noise may be. Each
-        frame is asked for once, in order.
+    frames : iterator of (h, w) float32 array
+        Differences from the background, limited to what noise may be; each need only be valid until the
+        next.
     n : int
         Number of frames, more than `2 * LONG`.
 
@@ -73,13 +73,13 @@ def without_lasting(read: Callable[[int], NDArray[np.float32]], n: int) -> Itera
     (h, w) float32 array
         Valid until the next.
     """
-    kept = {0: read(0).copy()}
+    kept = {0: next(frames).copy()}
     sums, out = kept[0].copy(), np.empty_like(kept[0])
     last_far, last_near = range(1), range(0)
     for frame in range(n):
         far, near, count = _around(frame, n)
         for other in range(last_far.stop, far.stop):
-            kept[other] = read(other).copy()
+            kept[other] = next(frames).copy()
             sums += kept[other]
         for other in range(last_far.start, far.start):
             sums -= kept.pop(other)

@@ -111,7 +111,9 @@ def contrast(spots: Spots, line: Line) -> float:
 
 def _brightest(spots: Spots) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Give frame and place of the brightest local maxima."""
-    t, y, x = np.nonzero((spots.m >= spots.near) & (spots.m > _SPOT))
+    flat = np.flatnonzero(spots.m > _SPOT)  # few, and soon found: what is left of them is looked for there
+    flat = flat[spots.m.ravel()[flat] >= spots.near.ravel()[flat]]
+    t, y, x = np.unravel_index(flat, spots.m.shape)
     order = np.argsort(-spots.m[t, y, x], kind="stable")[:_SPOTS]
     return t[order], y[order], x[order]
 
@@ -155,12 +157,12 @@ def _best_runs(
     gain: NDArray[np.float32],
 ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]:
     """Give the largest sum over consecutive frames of each row, and the first and last frame of it."""
-    n, frames = gain.shape
+    n = len(gain)
     best, total = np.full(n, -np.inf, np.float32), np.zeros(n, np.float32)
     begin, first, last = (np.zeros(n, np.int64) for _ in range(3))
-    for frame in range(frames):
+    for frame, more in enumerate(np.ascontiguousarray(gain.T)):
         fresh = total <= 0
-        total = np.where(fresh, gain[:, frame], total + gain[:, frame])
+        total = np.where(fresh, more, total + more)
         begin = np.where(fresh, frame, begin)
         better = total > best
         best = np.where(better, total, best)

@@ -12,6 +12,7 @@ from astrodetect.core.columns import Column
 from astrodetect.core.data import Window
 from astrodetect.core.detections import Detections
 from astrodetect.core.maps import Patches
+from astrodetect.core.operating import OperatingCurve, stored_curve
 from astrodetect.core.stages import Classifier
 
 
@@ -56,6 +57,12 @@ class Streak(Classifier):
         Column("after", "float64", "", "evidence of light next to its end just after; 0 without frames"),
         Column("clutter", "float64", "", "share of the cells around that light up while it is there"),
     )
+
+    def operating_curve(self, label: str) -> OperatingCurve | None:
+        """Give what a threshold on the probability of a label costs, where the model's file says it."""
+        from astrodetect.methods.probability import BUILT_IN, load_model
+
+        return stored_curve(vars(load_model(self.model)), label, str(self.model or BUILT_IN))
 
     def classify(self, patches: Patches, window: Window) -> Detections:
         """Give the detections in the patches, in pixels of the frame."""
