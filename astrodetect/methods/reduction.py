@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from astrodetect.core.cores import available_cores
 from astrodetect.methods.fast_tier import Tier, compiled
 from astrodetect.methods.median_network import Network, selection_network
 from astrodetect.methods.statistics import first_maximum, mean_and_std, observed_statistics
@@ -71,7 +72,9 @@ def reduce_window(
         ``mean``, ``std``
             Mean and (population) standard deviation, float32.
     threads : int
-        Threads to share the tiles among; the result does not depend on it.
+        Threads to share the tiles among; the result does not depend on it. 0: as many as this process may
+        use for compiled code, else one: NumPy's calls on tiles are so short that threads wait for each
+        other.
     tier : {"auto", "numpy", "numba"}
         Who computes; the result does not depend on it. By itself numba takes over where it is
         installed, once its code is loaded (see `astrodetect.methods.fast_tier`).
@@ -105,7 +108,7 @@ def reduce_window(
     rows = _rows(frames)
     job = _Reduction.prepare(rows, frozenset(planes))
     if not _reduce_compiled(job, frames, threads, tier):
-        _share(job.reduce, list(job.tiles()), threads)
+        share(job.reduce, list(job.tiles()), threads)
     shape = np.shape(frames[0])
     made = {name: plane.reshape(shape) for name, plane in job.out.items()}
     if "median" in planes:
@@ -171,7 +174,8 @@ def _rows(frames: Array | Sequence[Array]) -> list[Array]:
     return rows
 
 
-def _share(work: Callable[[slice], None], parts: list[slice], threads: int) -> None:
+def share(work: Callable[[slice], object], parts: list[slice], threads: int) -> None:
+    """Let threads do the parts of a work that holds no lock of the interpreter."""
     if threads > 1 and len(parts) > 1:
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(work, parts))
@@ -189,13 +193,14 @@ def _reduce_compiled(job: _Reduction, frames: Array | Sequence[Array], threads: 
     fast = compiled(frames, tier)
     if fast is None:
         return False
+    threads = threads or available_cores()
     stack = frames.reshape(len(frames), -1)
     n_pixels = stack.shape[1]
     bad = np.empty(n_pixels, np.bool_) if frames.dtype.kind == "f" else None
     # Whole pages of the planes for each thread.
-    step = -(-n_pixels // max(threads, 1) // 4096) * 4096
+    step = -(-n_pixels // threads // 4096) * 4096
     parts = [slice(start, min(start + step, n_pixels)) for start in range(0, n_pixels, step)]
-    _share(lambda part: fast.reduce_frames(stack, job.out, part.start, part.stop, bad), parts, threads)
+    share(lambda part: fast.reduce_frames(stack, job.out, part.start, part.stop, bad), parts, threads)
     if bad is not None:
         _repair(job.rows, bad, job.out)
     return True

@@ -38,10 +38,11 @@ class MaxMinusMedian(Preprocessor):
     """
 
     gives: ClassVar[tuple[str, ...]] = ("max", "background", "image", "argmax", "median", "mean", "std")
+    lazy: ClassVar[bool] = True
 
-    #: Threads that share the reduction. More than one pays only where a core would be idle
-    #: otherwise; the result is the same.
-    threads: Annotated[int, Ge(1), Le(64)] = 1
+    #: Threads that share the reduction; the result is the same. 0: as many as the process may use where
+    #: machine code is there (extra ``fast``), else one. Set it to 1 where other programs need the cores.
+    threads: Annotated[int, Ge(0), Le(64)] = 0
 
     #: Take off the light that fills much of a frame for a moment (lightning, headlights on haze)
     #: before the maximum is taken, so that it does not hide what moved there at another time.
