@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated
 
 from annotated_types import Ge
 
@@ -17,6 +17,3 @@ class BoxTrainSettings(LoopSettings):
     #: So many epochs show the same images, varied by [augment], before new ones are made: where images
     #: are simulated, making one costs more than learning from it. They are kept in memory.
     reuse: Annotated[int, Ge(1)] = 1
-    #: What chooses the epoch to keep and when to stop, on the validation split: the loss, or the average
-    #: precision of boxes that share half with what is there.
-    monitor: Literal["loss", "ap50"] = "loss"

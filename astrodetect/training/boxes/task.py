@@ -18,6 +18,7 @@ from astrodetect.training import transfer
 from astrodetect.training.boxes.datasets import BoxLoader
 from astrodetect.training.boxes.reuse import Reused
 from astrodetect.training.boxes.targets import BoxTargets
+from astrodetect.training.boxes.tuning import tune
 from astrodetect.training.task import Task
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ class BoxTask(Task):
     def __init__(self, plan: BoxPlan) -> None:
         how = plan.train
         self.plan = plan
-        self.monitor = how.monitor
         data = Reused(plan.data, how.reuse)
         self.loader = BoxLoader(data, "train", how.batch, how.seed, plan.augment)
         self.validation = BoxLoader(data, "validation", how.batch)
@@ -93,3 +93,11 @@ class BoxTask(Task):
     def save(self, model: nn.Module, path: Path, row: dict[str, Any]) -> None:
         """Write the model."""
         save(cast(Yolo, model), path, {"training": self.plan.fingerprint(), "validation": dict(row)})
+
+    def finish(self, path: Path, device: torch.device) -> None:
+        """Settle the thresholds and the calibration of the model on the validation split."""
+        if self.plan.model.axes == 3:
+            return
+        trained = load(path, str(device))
+        tuned = tune(trained.model, self.validation, device)
+        save(trained.model, path, {**trained.info, **vars(tuned)})
