@@ -146,7 +146,9 @@ class _Run:
 
     def go(self, source: FrameSource) -> None:
         opened_stages: list[Stage] = []
-        source.in_tiles = isinstance(self.plan.detector, Tiled)
+        source.in_tiles = isinstance(self.plan.detector, Tiled) and all(
+            stage.lazy for stage in self.plan.preprocessors
+        )
         try:
             with opened(source, self.recording) as raw:
                 self.stream = stream = self._placed(raw)

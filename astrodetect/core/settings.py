@@ -202,6 +202,8 @@ def type_text(hint: Any) -> str:
         return " | ".join(f'"{value}"' if isinstance(value, str) else str(value) for value in arguments)
     if hint is Path:
         return "path"
+    if origin is dict:
+        return "table"
     if origin in (tuple, list):
         return "[" + ", ".join("..." if item is Ellipsis else type_text(item) for item in arguments) + "]"
     if arguments:

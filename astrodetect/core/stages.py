@@ -40,11 +40,14 @@ class Stage:
         Planes that it adds or replaces.
     columns : tuple of Column
         Columns that it adds to the detections.
+    lazy : bool
+        A preprocessor that takes and gives lazy planes: an image larger than memory may pass.
     """
 
     needs: ClassVar[tuple[str, ...]] = ()
     gives: ClassVar[tuple[str, ...]] = ()
     columns: ClassVar[tuple[Column, ...]] = ()
+    lazy: ClassVar[bool] = False
 
     @classmethod
     def unavailable(cls) -> str:

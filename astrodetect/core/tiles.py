@@ -93,13 +93,14 @@ class TileGrid:
                 touches |= (low < last) & (high > first)
         return touches
 
-    def distances(self, centres_yx: NDArray[Any]) -> NDArray[np.float64]:
-        """Give how far each point (N, 2) is from the nearest seam (px); infinite without seams."""
-        nearest = np.full(len(centres_yx), np.inf)
-        for axis, seams in enumerate(self.seams):
-            for seam in seams:
-                np.minimum(nearest, np.abs(centres_yx[:, axis] - seam), out=nearest)
-        return nearest
+    def depths(self, centres_yx: NDArray[Any], numbers: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Give how deep points (N, 2) lie in what some tiles own (px); below 0 outside, without seams inf."""
+        depth = np.full(len(centres_yx), np.inf)
+        for axis, index in enumerate(np.divmod(numbers, len(self.starts[1]))):
+            seams = np.concatenate([[-np.inf], self.seams[axis], [np.inf]])
+            place = centres_yx[:, axis]
+            np.minimum(depth, np.minimum(place - seams[index], seams[index + 1] - place), out=depth)
+        return depth
 
     def borders(self, numbers: NDArray[np.int64]) -> NDArray[np.float64]:
         """Give where the view of tiles ends (N, 4) as x_min, y_min, x_max, y_max; nowhere at the frame's."""

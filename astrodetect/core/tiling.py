@@ -63,9 +63,9 @@ def seen_once(
     boxes, centres = boxes_of(found), centres_of(found)
     owners = grid.owners(centres)
     whole = _within(boxes, grid.borders(tiles))
-    away = grid.distances(centres) > settings.overlap / 4
-    sure = (owners == tiles) & whole & away
-    kept = (owners == tiles) | ~away | ~_within(boxes, grid.borders(owners))
+    depth, margin = grid.depths(centres, tiles), settings.overlap / 4
+    sure = whole & (depth > margin)
+    kept = (depth > -margin) | ~_within(boxes, grid.borders(owners))
     shared = grid.in_overlap(boxes)
     rows = np.flatnonzero(kept & shared)
     rank = 4.0 * sure + 2.0 * whole + found["probability"]

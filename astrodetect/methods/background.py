@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+#: Who estimates the background on boxes.
+Estimator = Literal["photutils", "sep"]
 #: Boxes along the shorter side of an image, and their least and largest extent in pixels.
 _BOXES, _LEAST_BOX, _LARGEST_BOX = 12, 24, 128
 #: Cell in which the border is looked for, in pixels.
@@ -29,7 +31,11 @@ def box_size(shape: tuple[int, int]) -> int:
 
 
 def spatial_background(
-    image: NDArray[Any], mask: NDArray[np.bool_] | None = None, *, box: int | None = None
+    image: NDArray[Any],
+    mask: NDArray[np.bool_] | None = None,
+    *,
+    box: int | None = None,
+    estimator: Estimator = "photutils",
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Estimate background and noise on boxes and interpolate, as SExtractor does.
 
@@ -41,6 +47,8 @@ def spatial_background(
         True = ignore.
     box : int, optional
         Side of a box (px); by the size of the image if not given (`box_size`).
+    estimator : {"photutils", "sep"}
+        Whose code: SExtractor's own, in sep, is some ten times as fast, and differs a little in the mode.
 
     Returns
     -------
@@ -66,7 +74,7 @@ def spatial_background(
     if ignored.all():
         return np.zeros_like(values), np.zeros_like(values)
     if min(values.shape) >= 3 * side:
-        estimate = _on_boxes(values, ignored, side)
+        estimate = (_by_sep if estimator == "sep" else _on_boxes)(values, ignored, side)
         if estimate is not None:
             return estimate
     return _one_value(values, ignored)
@@ -92,6 +100,17 @@ def _on_boxes(
         return None
     background, rms = (_interpolated(mesh, side, values.shape) for mesh in meshes)
     return background, np.maximum(rms, np.float32(meshes[1].min()))
+
+
+def _by_sep(
+    values: NDArray[np.float32], ignored: NDArray[np.bool_], side: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
+    import sep
+
+    made = sep.Background(np.ascontiguousarray(values), ignored, bw=side, bh=side, fw=3, fh=3)
+    background, rms = made.back(), made.rms()
+    known = np.isfinite(background).all() and np.isfinite(rms).all() and made.globalrms > 0
+    return (background, rms) if known else None
 
 
 def _interpolated(mesh: NDArray[Any], side: int, shape: tuple[int, ...]) -> NDArray[np.float32]:

@@ -142,6 +142,7 @@ def find_by_sep(
     kernel = gaussian_kernel(fwhm)
     found = _extracted(
         image, threshold, err=noise, mask=mask, minarea=n_pixels, filter_kernel=kernel,
+        filter_type="conv",  # as SExtractor has it; "matched" takes five times as long with a map of noise
         deblend_nthresh=levels, deblend_cont=contrast, clean=clean,
     )  # fmt: skip
     if not len(found):
@@ -182,14 +183,14 @@ def _extracted(image: NDArray[Any], threshold: float, **settings: Any) -> Any:
 
 
 def _kron_flux(image: NDArray[Any], found: Any, mask: NDArray[np.bool_] | None) -> NDArray[np.float64]:
-    """Sum in ellipses of 2.5 Kron radii; NaN where the radius cannot be measured."""
+    """Sum in ellipses of 2.5 Kron radii; what is isophotal stays where the radius cannot be measured."""
     import sep
 
     shape = found["x"], found["y"], np.maximum(found["a"], 0.3), np.maximum(found["b"], 0.3)
     theta = np.clip(found["theta"], -np.pi / 2, np.pi / 2)
     radius, _ = sep.kron_radius(image, *shape, theta, 6.0, mask=mask)
     good = np.isfinite(radius) & (radius > 0)
-    flux = np.full(len(found), np.nan)
+    flux: NDArray[np.float64] = found["flux"].astype(np.float64)
     cut = [values[good] for values in (*shape, theta)]
     flux[good] = sep.sum_ellipse(image, *cut, 2.5 * radius[good], mask=mask, subpix=1)[0]
     return flux

@@ -142,7 +142,7 @@ def source_table(
             "label": [label] * n,
             "n_frames": np.full(n, window.n_frames),
             "n_saturated": saturated_in(boxes, window),
-            "score": columns["snr"],
+            "score": columns["snr"],  # unless another is given
             **columns,
         }
     )

@@ -43,7 +43,7 @@ def find_stars(
     -------
     astropy.table.QTable or None
         As photutils gives it (``x_centroid, y_centroid, sharpness, roundness1, roundness2, n_pixels, peak,
-        flux, mag, daofind_mag``), and ``snr``, the height in the convolved image over its noise.
+        flux, mag, daofind_mag``), and ``height``, that in the convolved image over its noise.
 
     References
     ----------
@@ -64,5 +64,5 @@ def find_stars(
         found = finder.find_stars(image, mask=mask)
     if found is not None:
         # Its magnitude is of the height over the threshold, both in the convolved image.
-        found["snr"] = threshold * 10 ** (-0.4 * np.asarray(found["daofind_mag"]))
+        found["height"] = threshold * 10 ** (-0.4 * np.asarray(found["daofind_mag"]))
     return found

@@ -21,8 +21,9 @@ class StarFinder(Detector):
     """Find stars by DAOFIND (Stetson 1987, PASP 99, 191), as photutils' ``DAOStarFinder`` has it.
 
     Needs the planes ``image`` and ``std`` that `background` makes of a still. What is found is labelled
-    ``star``; its box has the sides of 2 FWHM; `flux` is the sum over the kernel's footprint, `snr` the
-    height in the convolved image over its noise, and `probability` that it is no peak of Gaussian noise.
+    ``star``; its box has the sides of 2 FWHM; `flux` is the sum over the square of the kernel, `snr` that over
+    its noise, `score` the height in the convolved image over its noise, and `probability` that it is no
+    peak of Gaussian noise.
     """
 
     #: Least height of a star in the convolved image, in standard deviations. Lower finds fainter stars and
@@ -65,11 +66,16 @@ class StarFinder(Detector):
         if found is None:
             return Detections.empty()
         x, y = np.asarray(found["x_centroid"]), np.asarray(found["y_centroid"])
-        snr = np.asarray(found["snr"])
+        height, flux = np.asarray(found["height"]), np.asarray(found["flux"])
+        place = tuple(
+            np.clip(np.rint(at).astype(np.int64), 0, length - 1)
+            for at, length in zip((y, x), window.shape, strict=True)
+        )
         boxes = np.stack([x - self.fwhm, y - self.fwhm, x + self.fwhm, y + self.fwhm], axis=1) + 0.5
         return source_table(
             window, "star", x, y, boxes,
-            probability=source_probability(snr, self.fwhm, self.density), snr=snr,
-            peak=np.asarray(found["peak"]), flux=np.asarray(found["flux"]),
+            probability=source_probability(height, self.fwhm, self.density), score=height,
+            snr=flux / (seen.noise[place] * np.sqrt(np.asarray(found["n_pixels"]))),
+            peak=np.asarray(found["peak"]), flux=flux,
             sharpness=np.asarray(found["sharpness"]), roundness=np.asarray(found["roundness2"]),
         )  # fmt: skip

@@ -29,6 +29,7 @@ class Mask(Preprocessor):
     """
 
     gives: ClassVar[tuple[str, ...]] = ()
+    lazy: ClassVar[bool] = True
 
     #: Image (BMP, PNG, TIFF, JPEG), FITS or .npy file, as large as the frames.
     file: Path

@@ -37,6 +37,11 @@ _DAMAGED = (EOFError, OSError, zlib.error, lzma.LZMAError)
 #: A header is not longer than this.
 _MAX_HEADER_BLOCKS = 1000
 _MAX_HDUS = 10000
+#: What helps with a frame that is too large.
+_TILES = (
+    "; a [tile] table in the pipeline reads it part by part, if it is not packed by gzip or bzip2 and "
+    "[[preprocess]] holds nothing but background, max-minus-median and mask"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,11 +162,7 @@ def _check_limits(
     allowed = limits.current()
     can_be_cut = layout.planes == 1 and not packed
     if not (in_tiles and can_be_cut):
-        hint = "; a [tile] table in the pipeline reads it part by part" if can_be_cut else ""
-        hint = (
-            "; unpack it, and a [tile] table reads it part by part" if packed and layout.planes == 1 else hint
-        )
-        allowed.check_frame(path, *layout.shape, hint)
+        allowed.check_frame(path, *layout.shape, _TILES if layout.planes == 1 else "")
     if layout.tiled:
         tiles = [header.integer(f"ZTILE{axis}", 1) for axis in range(1, header.integer("ZNAXIS", 0) + 1)]
         if not all(1 <= tile <= allowed.pixels for tile in tiles) or math.prod(tiles) > allowed.pixels:
