@@ -51,7 +51,9 @@ if TYPE_CHECKING:
     help="Images that MODEL is judged on.",
 )  # fmt: skip
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="Folder for tables and plots of MODEL, or of sources."
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder for tables and plots of MODEL, of sources, of completeness.",
 )
 @click.option("--k", type=click.IntRange(min=1), help="Patches instead of those of MODEL.")
 @click.option("--prior-only", is_flag=True, help="Choose patches by the prior of MODEL alone.")
@@ -77,8 +79,10 @@ def evaluate(inputs: tuple[Path, ...], truth: Path | None, data: Path | None, **
 
     An accepted detection with the label is right when its first and its last position lie within 10
     pixels (or a quarter of the length, if that is more) of those of an object, and they have frames in
-    common; one to one. What was found and not accepted is listed apart. False alarms are explained by
-    the object that they lie on, with the help of tracks.csv beside the truth file, if there is one.
+    common; one to one. Completeness is given by signal-to-noise, magnitude, speed, duration and place in
+    the picture (with --out also as plots), false alarms per camera-hour. What was found and not accepted
+    is listed apart. False alarms are explained by the object that they lie on, with the help of
+    tracks.csv beside the truth file, if there is one; what the truth labels ``ignore`` is none.
 
     With --data: figures, curves and calibration of MODEL (a .safetensors file) on the images of a training
     file. Several models are runs of one recipe: mean and deviation are given.
@@ -142,6 +146,10 @@ def _events(catalog: Catalog, truth: Path, _match: str, options: dict[str, Any])
         options["labels"] or ("meteor",),
         ignore_unlisted=options["ignore_unlisted"],
     )
+    if options["out"] is not None:
+        from astrodetect.evaluation.completeness import write_plots
+
+        write_plots(result, options["out"])
     told = _json(to_dict(result)) if options["as_json"] else to_text(result)
     return told + _stored(catalog, objects, options) if options["store"] else told
 

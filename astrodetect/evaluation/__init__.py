@@ -2,12 +2,13 @@
 
 from astrodetect.evaluation.compare import Evaluation, FalseAlarm, Judged, evaluate
 from astrodetect.evaluation.matching import match, separation, tolerance
-from astrodetect.evaluation.rates import Rate, wilson_interval
+from astrodetect.evaluation.rates import Frequency, Rate, wilson_interval
 from astrodetect.evaluation.truth import TruthObject, read_tracks, read_truth
 
 __all__ = [
     "Evaluation",
     "FalseAlarm",
+    "Frequency",
     "Judged",
     "Rate",
     "TruthObject",

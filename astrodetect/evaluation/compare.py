@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from astrodetect.evaluation.matching import NEAR, frames_overlap, match
-from astrodetect.evaluation.rates import Rate
-from astrodetect.evaluation.truth import TruthObject
+from astrodetect.evaluation.rates import Frequency, Rate, hours_of
+from astrodetect.evaluation.truth import IGNORED, TruthObject
 
 #: Columns of the detections that are looked at, where they are there.
 _COLUMNS = (
@@ -35,12 +35,23 @@ class Judged:
         The accepted detection that it is.
     candidate : mapping or None
         If there is none: the detection that was not accepted.
+    size : (int, int)
+        Width and height of the recording's frames; 0: not known.
     """
 
     truth: TruthObject
     path: str
     detection: Row | None = None
     candidate: Row | None = None
+    size: tuple[int, int] = (0, 0)
+
+    @property
+    def place(self) -> tuple[float, float]:
+        """Where the middle of its path lies: parts of the width and the height; NaN if not known."""
+        if min(self.size) <= 0 or not self.truth.has_ends:
+            return math.nan, math.nan
+        x0, y0, x1, y1 = self.truth.ends
+        return (0.5 * (x0 + x1) + 0.5) / self.size[0], (0.5 * (y0 + y1) + 0.5) / self.size[1]
 
     @property
     def outcome(self) -> str:
@@ -94,6 +105,8 @@ class Evaluation:
         Recordings that were compared.
     failed : tuple of str
         Those of them that could not be read; objects in them are missed.
+    hours : float
+        How long they are together; 0 if that is not known.
     """
 
     labels: tuple[str, ...]
@@ -105,6 +118,12 @@ class Evaluation:
     outside: tuple[TruthObject, ...] = ()
     n_recordings: int = 0
     failed: tuple[str, ...] = ()
+    hours: float = 0.0
+
+    @property
+    def alarms_per_hour(self) -> Frequency:
+        """How often there is a false alarm."""
+        return Frequency(len(self.false_alarms), self.hours)
 
     @property
     def found(self) -> list[Judged]:
@@ -162,8 +181,8 @@ def evaluate(
         As in the catalog; `detections` with ``recording_id``, label and positions, `recordings` with
         ``recording_id`` and ``path``. ``accepted`` is taken as true where it is missing.
     truth : sequence of TruthObject
-        Objects of all classes; those of other classes explain false alarms. If no object has a label, all
-        are taken as wanted.
+        Objects of all classes; those of other classes explain false alarms, those with the label
+        ``ignore`` excuse them. If no object has a label, all are taken as wanted.
     labels : sequence of str
         Classes that are looked for.
     ignore_unlisted : bool
@@ -189,7 +208,7 @@ def evaluate(
         rows = [row for number in paths[path] for row in by_recording.get(number, [])]
         wanted = [item for item in inside if any_label or item.label in labels]
         others = [item for item in inside if not any_label and item.label not in labels]
-        found, wrong = _judge(path, rows, wanted, others, labels)
+        found, wrong = _judge(path, shapes[path][1:], rows, wanted, others, labels)
         judged.extend(found)
         alarms.extend(wrong)
     return Evaluation(
@@ -202,11 +221,13 @@ def evaluate(
         tuple(outside),
         len(compared),
         tuple(path for path in compared if path in failed),
+        hours_of(recordings, compared),
     )
 
 
 def _judge(
     path: str,
+    size: tuple[int, int],
     rows: Sequence[Row],
     wanted: Sequence[TruthObject],
     others: Sequence[TruthObject],
@@ -220,15 +241,21 @@ def _judge(
     rest = [row for row in rows if not any(row is accepted[number] for number in used)]
     candidates = {missed[column]: rest[row] for row, column in match(rest, [wanted[i] for i in missed])}
     judged = [
-        Judged(item, path, accepted[pairs[column]] if column in pairs else None, candidates.get(column))
+        Judged(item, path, accepted[pairs[column]] if column in pairs else None, candidates.get(column), size)
         for column, item in enumerate(wanted)
     ]
     alarms = [
         FalseAlarm(path, row, explain(row, wanted, others, set(pairs)))
         for number, row in enumerate(accepted)
-        if number not in used
+        if number not in used and not _is_ignored(row, others)
     ]
     return judged, alarms
+
+
+def _is_ignored(row: Row, others: Sequence[TruthObject]) -> bool:
+    """Say whether a detection lies on what the truth says is neither right nor false."""
+    ignored = [item for item in others if item.label == IGNORED and frames_overlap(row, item)]
+    return any(not item.has_ends or _near(row, item) for item in ignored)
 
 
 def explain(

@@ -15,6 +15,7 @@ import numpy as np
 from astrodetect.core.errors import AstrodetectError
 from astrodetect.core.operating import OperatingCurve, operating_curve
 from astrodetect.evaluation.compare import evaluate
+from astrodetect.evaluation.rates import hours_of
 from astrodetect.evaluation.truth import TruthObject
 
 #: Reasons for which a detection with the label may have been turned down, and would not be at another
@@ -53,14 +54,6 @@ def measure(
     ]
     false = [float(alarm.detection["probability"]) for alarm in result.false_alarms]
     return operating_curve(found, false, hours_of(recordings))
-
-
-def hours_of(recordings: Any) -> float:
-    """Give how long the recordings of a catalog are together, from their frames and frame rates."""
-    rate = np.asarray(recordings["frame_rate"], np.float64)
-    frames = np.asarray(recordings["n_frames"], np.float64)
-    known = np.isfinite(rate) & (rate > 0)
-    return float((frames[known] / rate[known]).sum() / 3600)
 
 
 def store(path: Path, curves: dict[str, OperatingCurve]) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
 
 #: Standard normal quantile of a two-sided 95 % interval.
 _Z = 1.959963984540054
@@ -71,3 +74,80 @@ def wilson_interval(hits: int, n: int, z: float = _Z) -> tuple[float, float]:
     centre = (fraction + z * z / (2 * n)) / scale
     half = z * math.sqrt(fraction * (1 - fraction) / n + z * z / (4 * n * n)) / scale
     return (centre - half if hits else 0.0), (centre + half if hits < n else 1.0)
+
+
+class Frequency(NamedTuple):
+    """How often something happened in a time.
+
+    Attributes
+    ----------
+    count : int
+        How often.
+    hours : float
+        In how long; 0 if that is not known.
+    """
+
+    count: int
+    hours: float
+
+    @property
+    def value(self) -> float:
+        """Per hour; NaN if the time is not known."""
+        return self.count / self.hours if self.hours > 0 else math.nan
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval per hour, of a Poisson count (F. Garwood 1936, Biometrika 28, 437).
+
+        Examples
+        --------
+        >>> [round(end, 3) for end in Frequency(0, 1.0).interval]
+        [0.0, 3.689]
+        """
+        from scipy.special import gammaincinv
+
+        if not self.hours > 0:
+            return 0.0, math.inf
+        low = float(gammaincinv(self.count, 0.025)) if self.count else 0.0
+        return low / self.hours, float(gammaincinv(self.count + 1, 0.975)) / self.hours
+
+    def __str__(self) -> str:
+        if not self.hours > 0:
+            return f"{self.count} in an unknown time"
+        low, high = self.interval
+        return (
+            f"{self.value:.3g} [{low:.3g}, {high:.3g}] per camera-hour ({self.count} in {self.hours:.3g} h)"
+        )
+
+    def to_dict(self) -> dict[str, float | int | None]:
+        """Give count, time, rate and interval; None for what is not a number."""
+        known = self.hours > 0
+        low, high = self.interval
+        return {
+            "count": self.count,
+            "hours": self.hours,
+            "per_hour": self.value if known else None,
+            "low": low,
+            "high": high if known else None,
+        }
+
+
+def hours_of(recordings: Any, paths: Iterable[str] | None = None) -> float:
+    """Give how long the recordings of a catalog are together, from their frames and frame rates.
+
+    Parameters
+    ----------
+    recordings : table or mapping of str to array
+        As in the catalog.
+    paths : iterable of str, optional
+        Only these.
+    """
+    names = set(recordings.keys())
+    if not {"frame_rate", "n_frames"} <= names:
+        return 0.0
+    rate = np.asarray(recordings["frame_rate"], np.float64)
+    frames = np.asarray(recordings["n_frames"], np.float64)
+    known = np.isfinite(rate) & (rate > 0)
+    if paths is not None:
+        known &= np.isin(np.asarray(recordings["path"]).astype(str), list(paths))
+    return float((frames[known] / rate[known]).sum() / 3600)

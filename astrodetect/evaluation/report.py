@@ -7,6 +7,7 @@ import math
 from collections import Counter
 from typing import Any
 
+from astrodetect.evaluation import completeness
 from astrodetect.evaluation.compare import Evaluation, Row
 from astrodetect.evaluation.rates import Rate
 
@@ -45,6 +46,7 @@ def to_dict(evaluation: Evaluation) -> dict[str, Any]:
         },
         "by_speed": [_plain(row) for row in _bins(evaluation, "speed", "speed", SPEED_EDGES)],
         "by_snr": [_plain(row) for row in _bins(evaluation, "peak_snr", "snr", SNR_EDGES)],
+        **completeness.to_dict(evaluation),
         "objects": [
             {
                 "path": item.path,
@@ -95,6 +97,7 @@ def to_text(evaluation: Evaluation) -> str:
         f"  recall with signal-to-noise over {RELIABLE_SNR:g}   "
         f"{evaluation.recall_where('peak_snr', RELIABLE_SNR)}",
         f"  recall with what was not accepted   {evaluation.candidate_recall}",
+        f"  false alarms   {evaluation.alarms_per_hour}",
     ]
     for title, column, measured, edges in (
         ("speed (px/frame)", "speed", "speed", SPEED_EDGES),
@@ -106,6 +109,7 @@ def to_text(evaluation: Evaluation) -> str:
         unknown = sum(math.isnan(getattr(item.truth, column)) for item in evaluation.objects)
         if unknown:
             lines.append(f"  {'unknown':>10}   {unknown} objects")
+    lines += completeness.to_text(evaluation)
     lines += _missed(evaluation) + _false(evaluation) + _remarks(evaluation)
     return "\n".join(lines) + "\n"
 

@@ -14,6 +14,8 @@ import numpy as np
 from astrodetect.core.errors import AstrodetectError
 
 NAN = float("nan")
+#: Label of what is neither looked for nor false: a real meteor beside synthetic ones, what nobody can tell.
+IGNORED = "ignore"
 _NUMBERS = (
     "x_first", "y_first", "x_last", "y_last", "time_first", "peak_snr", "peak_magnitude", "speed",
 )  # fmt: skip
@@ -73,6 +75,11 @@ class TruthObject:
     def length(self) -> float:
         """Distance between the ends, in pixels."""
         return math.hypot(self.x_last - self.x_first, self.y_last - self.y_first)
+
+    @property
+    def duration(self) -> float:
+        """Frames from the first to the last, both counted."""
+        return self.frame_last - self.frame_first + 1
 
     def position(self, frame: float) -> tuple[float, float]:
         """Give where it was: from the track, or on the straight line between the ends.

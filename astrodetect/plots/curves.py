@@ -17,6 +17,7 @@ EDGES: Mapping[str, tuple[tuple[float, ...], str]] = {
     "peak_snr": ((0, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 50, 100), "peak signal-to-noise"),
     "peak_magnitude": (tuple(np.arange(-6, 10.5, 1.0).tolist()), "peak magnitude"),
     "speed": ((0, 0.5, 1, 2, 4, 8, 16, 32), "speed (px/frame)"),
+    "duration": ((0, 4, 8, 16, 32, 64, 128), "duration (frames)"),
 }
 
 
@@ -111,7 +112,7 @@ def plot_completeness(
     ----------
     evaluation : Evaluation
         From `astrodetect.evaluation.evaluate`.
-    by : {"peak_snr", "peak_magnitude", "speed"}
+    by : {"peak_snr", "peak_magnitude", "speed", "duration"}
         Which property.
     axes : matplotlib Axes, optional
         Where; new ones if not given.
@@ -145,4 +146,34 @@ def plot_completeness(
             axes.set_xscale("log")
             axes.set_xticks([2, 3, 5, 10, 20, 30, 50, 100], ["2", "3", "5", "10", "20", "30", "50", "100"])
             axes.xaxis.set_minor_formatter(NullFormatter())
+    return axes
+
+
+def plot_places(places: Sequence[Sequence[Rate]], axes: Any = None) -> Any:
+    """Draw the fraction that was found in the parts of the picture.
+
+    Parameters
+    ----------
+    places : sequence of sequences of Rate
+        From `astrodetect.evaluation.completeness.by_place`.
+    axes : matplotlib Axes, optional
+        Where; new ones if not given.
+
+    Returns
+    -------
+    Axes
+        A part of the picture each, with the fraction and the counts; white where there was nothing.
+    """
+    values = np.array([[rate.value for rate in row] for row in places])
+    with style():
+        axes = axes_or_new(axes)
+        axes.imshow(values, cmap="cividis", vmin=0, vmax=1, aspect="auto")
+        for row, column in itertools.product(range(len(places)), range(len(places[0]))):
+            rate = places[row][column]
+            if rate.n:
+                axes.text(
+                    column, row, f"{rate.value:.2f}\n{rate.hits} of {rate.n}", ha="center", va="center",
+                    color="black" if rate.value > 0.6 else "white", fontsize=7,
+                )  # fmt: skip
+        axes.set(xticks=[], yticks=[], xlabel="place in the picture")
     return axes
