@@ -19,7 +19,7 @@ from astrodetect.plugins.sources._fits_files import ImageFile
 from astrodetect.plugins.sources._fits_tiles import check_tiles, quietly
 
 #: Rows are converted in parts of about so many bytes.
-_CHUNK_BYTES = 1 << 17
+_CHUNK_BYTES = 1 << 19
 
 
 class PlaneReader:
