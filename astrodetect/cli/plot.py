@@ -93,6 +93,30 @@ def patches(path: Path, detection: int | None, recording: str, root: Path | None
 
 @plot.command()
 @_CATALOG
+@_DETECTION
+@_RECORDING
+@_ROOT
+@_out
+def explanation(
+    path: Path, detection: int | None, recording: str, root: Path | None, out: Path | None
+) -> None:
+    """Draw what the label of a detection rests on.
+
+    The probability that is lost when a part of the image is hidden behind noise, for any classifier or
+    detector; for networks Grad-CAM, too. The recording is read again.
+    """
+    from astrodetect.catalogs.reader import Catalog
+    from astrodetect.plots.choose import choose, explained
+    from astrodetect.plots.explanations import plot_explanations
+
+    with Catalog(path) as opened:
+        chosen = choose(opened, detection, recording)
+        found = explained(opened, chosen, root)
+    _save(plot_explanations([found], chosen.name), path, out, "explanation")
+
+
+@plot.command()
+@_CATALOG
 @_RECORDING
 @click.option("--rejected", is_flag=True, help="Rejected detections too.")
 @_out

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,10 +66,24 @@ def retrace(
 ) -> Iterator[Traced]:
     """Score and select again, in the windows that hold certain frames.
 
+    The arguments, and what is raised, are those of `windows_again`.
+    """
+    detector = plan.detector
+    assert isinstance(detector, ComposedDetector)  # composed_plan sees to it
+    with closing(windows_again(plan, source, recording, frames, device)) as windows:
+        for window in windows:
+            yield _trace(detector, window)
+
+
+def windows_again(
+    plan: Plan, source: FrameSource, recording: Recording, frames: Sequence[int], device: str = "cpu"
+) -> Generator[Window, None, None]:
+    """Give windows that hold certain frames, as the detector sees them; it is open meanwhile.
+
     Parameters
     ----------
     plan : Plan
-        From `composed_plan`.
+        Of a pipeline.
     source : FrameSource
         Not opened.
     recording : Recording
@@ -83,12 +98,10 @@ def retrace(
     SourceError
         It cannot be read.
     """
-    detector = plan.detector
-    assert isinstance(detector, ComposedDetector)  # composed_plan sees to it
     tell_wants(plan)
     with opened(source, recording) as stream:
         preprocessors = [stage for _, stage in preprocessors_of(plan, stream)]
-        stages = [*preprocessors, detector]
+        stages = [*preprocessors, plan.detector]
         size, step = plan.window.frames(stream.frame_rate)
         try:
             for stage in stages:
@@ -99,7 +112,7 @@ def retrace(
                 seen = window
                 for preprocessor in preprocessors:
                     seen = preprocessor.process(seen)
-                yield _trace(detector, seen)
+                yield seen
         finally:
             for stage in stages:
                 stage.close()

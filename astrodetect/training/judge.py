@@ -20,6 +20,7 @@ from astrodetect.training import plots
 from astrodetect.training.calibration import calibrated_by
 from astrodetect.training.config import read_data
 from astrodetect.training.data.splits import DataSet, Split, SplitName, require_classes
+from astrodetect.training.explaining import draw_explanation
 from astrodetect.training.logs import read_history
 from astrodetect.training.metrics import Curve, Reliability, Scores, mean_and_deviation, score
 from astrodetect.training.pictures import draw_decision
@@ -226,4 +227,9 @@ def _draw(out: Path, path: Path, model: Model, split: Split, data: DataSet, n: i
     if history.is_file():
         plots.plot_history(read_history(history), out / "history.png")
     for number in range(min(n, len(split))):
-        draw_decision(model, split.image(number), data, split.targets[number], out / f"image-{number}.png")
+        image = split.image(number)
+        draw_decision(model, image, data, split.targets[number], out / f"image-{number}.png")
+        if not data.several_labels:
+            label = data.classes[int(split.targets[number])]
+            title = f"image {number}: what speaks for {label!r}, which it is"
+            draw_explanation(model, image, label, title, out / f"explanation-{number}.png")
