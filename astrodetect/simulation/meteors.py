@@ -41,11 +41,14 @@ class MeteorSpec:
         Pixels per frame.
     cut : bool or None
         It crosses the frame's edge, or the recording's start or end.
+    direction : float or None
+        Radians from x to y.
     """
 
     snr: float | None = None
     speed: float | None = None
     cut: bool | None = None
+    direction: float | None = None
 
 
 def make_meteor(
@@ -74,7 +77,8 @@ def make_meteor(
     cut_in_time = cut and bool(rng.random() < 0.5)
     if cut_in_time:
         first = float(rng.choice([-0.4 * duration, settings.frames - 0.6 * duration]))
-    start, direction = _place(rng, settings.shape, length, avoid, across_edge=cut and not cut_in_time)
+    across_edge = cut and not cut_in_time
+    start, direction = _place(rng, settings.shape, length, avoid, across_edge, spec.direction)
     slowing = rng.uniform(0.0, 0.2)
 
     def path(times: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -97,14 +101,19 @@ def _duration(rng: Generator, settings: Settings, speed: float) -> float:
 
 
 def _place(
-    rng: Generator, shape: tuple[int, int], length: float, avoid: Circle | None, *, across_edge: bool
+    rng: Generator,
+    shape: tuple[int, int],
+    length: float,
+    avoid: Circle | None,
+    across_edge: bool,
+    towards: float | None,
 ) -> tuple[tuple[float, float], tuple[float, float]]:
     """Choose the start (x, y) and the direction of a path of given length."""
     height, width = shape
     margin = min(10.0, 0.05 * min(shape))
     chosen = ((width / 2, height / 2), (1.0, 0.0))
     for _ in range(500):
-        angle = rng.uniform(0, 2 * math.pi)
+        angle = rng.uniform(0, 2 * math.pi) if towards is None else towards
         direction = (math.cos(angle), math.sin(angle))
         x, y = rng.uniform(margin, width - margin), rng.uniform(margin, height - margin)
         end_x, end_y = x + length * direction[0], y + length * direction[1]

@@ -14,6 +14,7 @@ from astrodetect.core.errors import AstrodetectError
 SCENES: Mapping[str, str] = {
     "night": "astrodetect.simulation.command:run",
     "station": "astrodetect.simulation.station.command:run",
+    "inject": "astrodetect.simulation.injection.command:run",
     "radio": "astrodetect.simulation.fields.command:radio",
     "stars": "astrodetect.simulation.fields.command:stars",
     "trails": "astrodetect.simulation.fields.command:trails",
@@ -42,7 +43,8 @@ def simulate_scene(out: Path, scene: str, options: Mapping[str, Any]) -> None:
     known = inspect.signature(function).parameters
     unknown = [f"--{option.replace('_', '-')}" for option in options if option not in known]
     if unknown:
-        raise AstrodetectError(f"{', '.join(unknown)}: not an option of --scene {scene}")
+        where = "--inject" if scene == "inject" else f"--scene {scene}"
+        raise AstrodetectError(f"{', '.join(unknown)}: not an option of {where}")
     try:
         function(out, **options)
     except OSError as error:

@@ -86,5 +86,5 @@ def _sky(field: Field) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 def _text(value: Any) -> str:
     if isinstance(value, float):
-        return "" if math.isnan(value) else f"{value:.9g}"
+        return "" if math.isnan(value) else f"{value:.12g}"
     return str(int(value)) if isinstance(value, bool) else str(value)

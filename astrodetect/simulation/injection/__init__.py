@@ -1,0 +1,1 @@
+"""Synthetic meteors in the real frames of a station, to learn what it would have found."""
