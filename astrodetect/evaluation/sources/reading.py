@@ -128,6 +128,7 @@ def _table(path: Path) -> dict[str, NDArray[Any]]:
 
     try:
         table = Table.read(path)
+        table.convert_bytestring_to_unicode()
     except Exception as error:  # readers of tables raise what they like
         text = " ".join(str(error).split())[:100]
         raise AstrodetectError(f"{path}: cannot be read as a table: {text}") from None
