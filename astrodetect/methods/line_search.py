@@ -23,15 +23,15 @@ _STEPS = (0.3, 0.8, 1.6)
 _BLOB, _ROUND = 6, 2.5
 #: Lines that are looked at for one that is found.
 _TRIES = 4
-#: Shorter lines are along a row or column by chance (px).
-_UPRIGHT = 50.0
+#: Shorter lines are along a row or column by chance, or have no bend that could be told (px).
+_UPRIGHT, _BENT = 100.0, 50.0
 
 
 def search_lines(
     look: Look,
     *,
     threshold: float = 2.5,
-    least: float = 8.0,
+    least: float = 6.0,
     length: float = 20.0,
     most: int = 20,
     method: Method = "hough",
@@ -87,14 +87,17 @@ def _take_lines(lines: Iterator[StraightLine], take: Callable[[StraightLine], bo
 
 
 def _hough_candidates(z: NDArray[np.float32], threshold: float, least: float) -> Iterator[StraightLine]:
-    votes = hough_votes(without_blobs(z > threshold))
+    votes = hough_votes(stars_as_points(z > threshold))
     while (line := votes.best()).strength >= least:
         yield line
         votes.remove(line)
 
 
-def without_blobs(bright: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Give bright pixels without those that are connected in something round: stars are no part of a line.
+def stars_as_points(bright: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Give bright pixels, of those connected in something round only the middle one.
+
+    A bright star would make a line of every direction; as a point it counts as much as a faint one, and what
+    is left of a broken trail still counts.
 
     Parameters
     ----------
@@ -120,6 +123,7 @@ def without_blobs(bright: NDArray[np.bool_]) -> NDArray[np.bool_]:
     star[0] = False
     kept = bright.copy()
     kept.ravel()[flat[star[number]]] = False
+    kept[np.rint(my[star]).astype(np.int64), np.rint(mx[star]).astype(np.int64)] = True
     return kept
 
 
@@ -194,10 +198,13 @@ def verdict(streak: Streak, z: NDArray[np.float32], widest: float) -> tuple[str,
 
 
 def bow(streak: Streak, z: NDArray[np.float32]) -> float:
-    """Give how far the middle of a line lies off the straight one through its ends (px)."""
+    """Give how far the middle of a line lies off the straight one through its ends (px); 0 for short ones."""
     line = streak.line
-    s = np.linspace(line.first, line.last, max(8, int(line.length)))
-    offsets = np.arange(-8.0, 8.5)
+    if line.length < _BENT:
+        return 0.0
+    s = np.linspace(line.first, line.last, int(line.length))
+    reach = np.clip(np.ceil(streak.width), 4.0, 8.0)  # a star beside it bends nothing
+    offsets = np.arange(-reach, reach + 0.5)
     weight = np.nan_to_num(np.clip(line_profile(line, z, s, offsets) - 1.0, 0, 4)) ** 2
     total = weight.sum(axis=1)
     aside = (weight * offsets).sum(axis=1) / np.maximum(total, 1e-9)

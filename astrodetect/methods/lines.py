@@ -99,9 +99,8 @@ def _count(
     step = max(1, (1 << 17) // max(1, len(points)))  # what fits in the cache
     for first in range(0, DIRECTIONS, step):
         part = normals[:, first : first + step]
-        # 0.5 to the nearest strip; each direction has strips of its own.
-        offsets = np.arange(part.shape[1], dtype=np.float32) * n_strips + np.float32(n_strips // 2 + 0.5)
-        places = (part.T @ points.T + offsets[:, None]).astype(np.intp)
+        places = (part.T @ points.T + np.float32(n_strips // 2 + 0.5)).astype(np.intp)
+        places += np.arange(0, part.shape[1] * n_strips, n_strips)[:, None]  # strips of its own for each
         many = None if weights is None else np.tile(weights, part.shape[1])
         counted = np.bincount(places.ravel(), many, minlength=part.shape[1] * n_strips)
         counts[first : first + step] = counted.reshape(part.shape[1], n_strips)
@@ -202,7 +201,7 @@ def _brightest(small: NDArray[np.float32], factor: int) -> StraightLine | None:
     from skimage.transform import radon
 
     angles = np.linspace(0.0, 180.0, int(1.6 * max(small.shape)), endpoint=False)
-    side = int(np.ceil(np.hypot(*small.shape))) | 1
+    side = (int(np.hypot(*small.shape)) + 4) | 1  # all of it lies in the circle that skimage looks at
     padded = _square(small, side)
     sums = radon(padded, theta=angles, circle=True)
     # The variance of a sum along a line is its length in the frame.

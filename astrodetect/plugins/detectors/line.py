@@ -33,7 +33,7 @@ class LineFinder(Detector):
     #: faint trails.
     threshold: Annotated[float, Gt(0)] = 2.5
     #: Standard deviations by which a line must hold more light than by chance to be looked at.
-    strength: Annotated[float, Gt(0)] = 8.0
+    strength: Annotated[float, Gt(0)] = 6.0
     #: Least length of a trail, in pixels. Shorter ones are easily rows of stars.
     length: Annotated[float, Ge(8)] = 20.0
     #: Full width at half maximum, in pixels, beyond which something is hardly a trail: clouds, the edge of an

@@ -21,9 +21,9 @@ class StarFinder(Detector):
     """Find stars by DAOFIND (Stetson 1987, PASP 99, 191), as photutils' ``DAOStarFinder`` has it.
 
     Needs the planes ``image`` and ``std`` that `background` makes of a still. What is found is labelled
-    ``star``; its box has the sides of 2 FWHM; `flux` is the sum over the square of the kernel, `snr` that over
-    its noise, `score` the height in the convolved image over its noise, and `probability` that it is no
-    peak of Gaussian noise.
+    ``star``; its box has the sides of 2 FWHM; `flux` is the sum over the square of the kernel, `snr` that
+    over its noise, `score` the height in the convolved image over its noise, and `probability` that it is
+    no peak of Gaussian noise.
     """
 
     #: Least height of a star in the convolved image, in standard deviations. Lower finds fainter stars and
