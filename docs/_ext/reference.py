@@ -35,6 +35,8 @@ def write_all(folder: Path) -> None:
         "columns.md": columns(),
         "simulation.md": simulation(),
         "scenes.md": scenes(),
+        "yolo-model.md": yolo_model(),
+        "yolo-training.md": yolo_training(),
         "boxes.md": boxes(),
         "training.md": training(),
         "model.md": model(),
@@ -215,6 +217,24 @@ def scenes() -> Iterator[str]:
 
     for name, cls in SCENES.items():
         yield from (f"### `--scene {name}`", "", prose(cls), "")
+        yield from settings_of(cls)
+
+
+def yolo_model() -> Iterator[str]:
+    """Describe what a YOLO model is made of."""
+    from astrodetect.plugins.models.yolo.settings import YoloConfig
+
+    yield from settings_of(YoloConfig)
+
+
+def yolo_training() -> Iterator[str]:
+    """Describe how a YOLO model learns."""
+    from astrodetect.plugins.models.yolo.settings import AssociationSettings, LossSettings
+    from astrodetect.training.boxes.settings import BoxTrainSettings
+
+    named = (("[association]", AssociationSettings), ("[loss]", LossSettings), ("[train]", BoxTrainSettings))
+    for name, cls in named:
+        yield from (f"#### `{name}`", "", prose(cls), "")
         yield from settings_of(cls)
 
 
