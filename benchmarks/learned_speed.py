@@ -133,14 +133,21 @@ def selection() -> Iterator[Row]:
     for shared in (True, False):
         taken = {name: once(partial(step, scores, shared)) for name, step in STEPS.items()}
         used = {name: memory_of(name, shared) for name in STEPS}
+        kind = "shared" if shared else "own"
+        yield Row(
+            f"selection, {kind} noise, streaming: memory", used["streaming"], None, 200.0,
+            reference_name="200 MB", goal=1.0, unit="MiB",
+        )  # fmt: skip
         for name in ("streaming", "conditional"):
             note = (
                 f"1/{taken['dense'].cpu / taken[name].cpu:.0f} of its CPU time; "
                 f"{used[name]:.0f} MiB against {used['dense']:.0f}"
             )
             goal = 1 / 30 if shared else 1 / 6
-            noise = "shared" if shared else "own"
-            yield row(f"selection, {noise} noise, {name}", taken, name, "dense", goal=goal, note=note)
+            yield row(f"selection, {kind} noise, {name}", taken, name, "dense", goal=goal, note=note)
+    large = once(partial(streaming_step, torch.randn(8 * BATCH, CELLS), True))
+    note = f"dense one-hot arrays would take {4 * 8 * BATCH * DRAWS * CHOSEN * CELLS / 2**30:.0f} GiB"
+    yield Row(f"selection, shared noise, streaming, batch {8 * BATCH}", large.wall, large.cpu, note=note)
 
 
 def main() -> None:

@@ -49,17 +49,10 @@ def few_patches(rounds: int) -> list[Row]:
         },
         rounds,
     )
-    each = taken["ours"].wall * 1e6 / 640
+    wall, cpu = taken["ours"].wall / 640, taken["ours"].cpu / 640
     return [
-        row(
-            "patches: 64 x 10 of 56x56",
-            taken,
-            "ours",
-            "pad and slice",
-            "copy",
-            1 / 50,
-            f"{each:.1f} us each, goal 5",
-        )
+        row("patches: 64 x 10 of 56x56", taken, "ours", "pad and slice", "copy", 1 / 50),
+        Row("patches: one of these", wall, cpu, 5e-6, reference_name="5 us", goal=1.0),
     ]
 
 

@@ -89,7 +89,11 @@ def case_rows(name: str, rounds: int) -> list[Row]:
             else None
         )
         if label.startswith("num"):
-            rows.append(row(f"reduction {name}: {label}", taken, label, base, "read once", goal=goal))
+            # The compiled tier, of whatever planes the reference has, by the time of reading the window.
+            far = 5.0 if label == "numba max+median" else None
+            rows.append(
+                row(f"reduction {name}: {label}", taken, label, base, "read once", goal, limit_goal=far)
+            )
     for tier in ("numpy", "numba"):
         both = f"{tier} max+median, 2 threads"
         if both in taken:
@@ -99,7 +103,7 @@ def case_rows(name: str, rounds: int) -> list[Row]:
                     taken,
                     both,
                     f"{tier} max+median",
-                    goal=1 / 1.6,
+                    goal=1 / 1.6 if tier == "numba" else None,
                 )
             )
     return rows

@@ -338,3 +338,15 @@ def test_a_seed_gives_the_same_training(method):
         weights.append(torch.cat([parameter.detach().flatten() for parameter in model.parameters()]))
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
+
+
+def test_parts_of_a_batch_give_what_the_batch_gives() -> None:
+    torch.manual_seed(0)
+    model = build_model(ModelConfig(method="ats")).eval()
+    patches = torch.rand(130, 1, 48, 48)
+    whole = model.encode(patches)  # with gradients: at once
+    with torch.inference_mode():
+        torch.testing.assert_close(model.encode(patches), whole, rtol=1e-4, atol=1e-5)
+        images = torch.rand(9, 1, 966, 600)
+        one = torch.cat([model.score(image[None])[0] for image in images])
+        torch.testing.assert_close(model.score(images)[0], one, rtol=1e-4, atol=1e-4)

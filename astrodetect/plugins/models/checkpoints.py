@@ -98,6 +98,8 @@ def load(path: Path | str, device: str = "cpu") -> Checkpoint:
         raise AstrodetectError(f'{path}: a model of method "yolo"; expected one of patches')
     model = build_model(ModelConfig.from_table(stored.config, f"{path}: [model]"))
     fill(model, stored.tensors, path)
+    if device == "cpu" and isinstance(model, PatchModel):  # as `by_pixels` gives patches
+        model.features.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return Checkpoint(model.to(device).eval(), stored.info)
 
 

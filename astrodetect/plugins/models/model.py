@@ -20,6 +20,7 @@ from astrodetect.plugins.models.choice import Choice
 from astrodetect.plugins.models.config import ModelConfig
 from astrodetect.plugins.models.features import FeatureNet
 from astrodetect.plugins.models.geometry import Grid
+from astrodetect.plugins.models.parts import by_pixels, in_parts
 from astrodetect.plugins.models.perturbed import Noise
 from astrodetect.plugins.models.scenes import Scene, TensorScene, as_scene
 from astrodetect.plugins.models.scorers import Scorer
@@ -172,7 +173,11 @@ class PatchModel(nn.Module):
         lit = None
         if self.config.black == 0 and isinstance(scene, TensorScene):
             lit = scene.lit(self.view)
-        scores, own = self.scorer(self._scaled(scene.view(self.view)), lit)
+        scorer, view = self.scorer, self._scaled(scene.view(self.view))
+        if lit is not None:
+            scores, own = scorer(view, lit)
+        else:
+            scores, own = in_parts(scorer, view, scorer)
         return scores, own
 
     def _scaled(self, pixels: Tensor) -> Tensor:
@@ -260,7 +265,7 @@ class PatchModel(nn.Module):
 
     def encode(self, patches: Tensor) -> Tensor:
         """Give features (N, D) of scaled patches (N, C, h, w)."""
-        features: Tensor = self.features(patches)
+        (features,) = in_parts(self.features, patches, lambda part: (self.features(by_pixels(part)),))
         return features
 
     def _losses(self, flat: Tensor, own: Tensor | None, chosen: Choice, bag: Bag) -> dict[str, Tensor]:
