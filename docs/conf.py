@@ -11,7 +11,7 @@ author = "the astrodetect developers"
 version = release = importlib.metadata.version("astrodetect")
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "numpydoc", "reference"]
-myst_enable_extensions = ["colon_fence", "deflist"]
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 exclude_patterns = ["_build", "generated"]
 

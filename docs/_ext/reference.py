@@ -37,10 +37,12 @@ def write_all(folder: Path) -> None:
         "scenes.md": scenes(),
         "yolo-model.md": yolo_model(),
         "yolo-training.md": yolo_training(),
+        "galaxy-card.md": galaxy_card(),
         "boxes.md": boxes(),
         "training.md": training(),
         "model.md": model(),
         "meteor.md": built_in_pipelines(),
+        "model-cards.md": model_cards(),
     }
     for name, lines in pages.items():
         text = "\n".join(lines) + "\n"
@@ -165,6 +167,30 @@ def gallery() -> Iterator[str]:
         yield from (f"## {kind.capitalize()}", "", *head, *lines, "")
 
 
+def model_cards() -> Iterator[str]:
+    """Say what the models that come with the package were made of, as their files state it."""
+    import json
+    from importlib.resources import files
+
+    made = json.loads(files("astrodetect.plugins.classifiers").joinpath("streak-v1.json").read_text("utf-8"))
+    provenance = made["provenance"]
+    candidates = ", ".join(f"{n} {label}" for label, n in provenance["candidates"].items())
+    yield from (
+        "### What it was made of",
+        "",
+        f"On {provenance['date']} by `{provenance['made_by']}`: {provenance['recordings']} simulated recordings, "
+        f"with the candidates {candidates}.",
+        "",
+        "On recordings that were held out, candidates of the class that was said, by the probability that was said "
+        f"(expected calibration error {provenance['held_out']['expected_calibration_error']:.3f}):",
+        "",
+        "| said | right | candidates |",
+        "| --- | --- | --- |",
+    )
+    for said, right, n in provenance["held_out"]["reliability"]:
+        yield f"| {said:.3f} | {right:.3f} | {n} |"
+
+
 def commands() -> Iterator[str]:
     """Give the help of every command as the command line prints it."""
     from astrodetect.cli import cli
@@ -225,6 +251,14 @@ def yolo_model() -> Iterator[str]:
     from astrodetect.plugins.models.yolo.settings import YoloConfig
 
     yield from settings_of(YoloConfig)
+
+
+def galaxy_card() -> Iterator[str]:
+    """Give the card of the model of galaxies, made from its file; without the title."""
+    from astrodetect.training.boxes.card import card
+
+    for line in card("galaxy-v1").splitlines()[2:]:
+        yield f"##{line}" if line.startswith("## ") else line
 
 
 def yolo_training() -> Iterator[str]:
