@@ -81,8 +81,9 @@ class TrainingPlan:
     def task(self, train_split: Split | None = None) -> LabelTask:
         """Read the splits and give what the trainer needs; `train_split` stands in for that of the data."""
         from astrodetect.training.labels import LabelTask
+        from astrodetect.training.positions import PositionTask
 
-        return LabelTask(self, train_split)
+        return (PositionTask if self.train.learn == "positions" else LabelTask)(self, train_split)
 
 
 def read_plan(path: Path) -> TrainingPlan | BoxPlan:

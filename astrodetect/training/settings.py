@@ -65,6 +65,9 @@ class LoopSettings:
 class TrainSettings(LoopSettings):
     """How a model is trained from labels of whole images."""
 
+    #: What is learned: the labels of whole images; or for the scorer, where in them is what is looked for
+    #: (`positions`), which needs whole frames of `meteor-windows`.
+    learn: Literal["labels", "positions"] = "labels"
     #: Learning rate of the scorer as a multiple of `learning_rate`. A start that comes from a prior is
     #: lost where the scorer learns too fast.
     scorer_rate: NotNegative = 1.0

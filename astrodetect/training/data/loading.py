@@ -29,11 +29,14 @@ class Batch:
         See `Split`.
     boxes_yx : list of (p, 2) array, or None
         For each image the corners of the squares outside which it is zero.
+    numbers : (B,) int64 array
+        Which images of the split these are.
     """
 
     images: NDArray[Any]
     targets: NDArray[Any]
     boxes_yx: list[NDArray[np.int32]] | None
+    numbers: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,8 @@ class Loader:
         boxes = [] if self.augment.changes else [self.split.boxes_yx(number) for number in chosen]
         known = [own for own in boxes if own is not None]
         whole = len(known) == len(chosen)
-        return Batch(_stacked(images), self.split.targets[chosen], known if whole else None)
+        own = np.array(chosen, np.int64)
+        return Batch(_stacked(images), self.split.targets[chosen], known if whole else None, own)
 
     def _image(self, number: int, epoch: int) -> NDArray[Any]:
         copy, chosen = divmod(number, len(self.split))
@@ -114,7 +118,8 @@ def in_order(split: Split, batch: int) -> Iterator[Batch]:
             boxes = [split.boxes_yx(number) for number in numbers]
             known = [own for own in boxes if own is not None]
             chosen = split.targets[numbers[0] : numbers[-1] + 1]
-            yield Batch(np.stack(images), chosen, known if len(known) == len(boxes) else None)
+            own = np.array(numbers, np.int64)
+            yield Batch(np.stack(images), chosen, known if len(known) == len(boxes) else None, own)
 
 
 def _stacked(images: list[NDArray[Any]]) -> NDArray[Any]:

@@ -147,7 +147,8 @@ class MeteorWindows(BuildSettings, DataSet):
         numbers = [used[place][0] for place in own]
         hours = sum(used[place][1].seconds for place in own) / 3600
         shift = self.shift // self.shrink
-        images = Crops(store, tuple(numbers), copies, self.margin, shift, self.seed)
+        points = tuple(used[place][1].points for place in own) if self.cut == "frames" else None
+        images = Crops(store, tuple(numbers), copies, self.margin, shift, self.seed, points)
         return Split(images, np.tile(targets, copies), np.tile(groups, copies), hours)
 
     def _number(self, label: str) -> int:
@@ -189,6 +190,8 @@ class Crops:
         Largest shift of a copy, in pixels of the image; what comes from beyond the margin is zero.
     seed : int
         Of the shifts.
+    points : tuple of str or None
+        Where in each image (not a copy) the wanted objects are; None: nobody knows.
     """
 
     store: Stored
@@ -197,6 +200,7 @@ class Crops:
     margin: int = 0
     shift: int = 0
     seed: int = 0
+    points: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         """Give the number of images, copies counted."""
@@ -205,13 +209,27 @@ class Crops:
     def render(self, number: int) -> NDArray[np.float32]:
         """Give image `number` as (C, H, W)."""
         copy, chosen = divmod(number, len(self.numbers))
-        stored = self.numbers[chosen]
-        image = self.store.image(stored)
-        shift = (0, 0)
-        if copy >= COPIES // 2:
-            rng = np.random.default_rng([self.seed, stored, copy, 8])
-            shift = tuple(rng.integers(-self.shift, self.shift + 1, 2).tolist())
-        return eightfold(image, copy, self.margin, shift)
+        image = self.store.image(self.numbers[chosen])
+        return eightfold(image, copy, self.margin, self._shift(copy, chosen))
+
+    def _shift(self, copy: int, chosen: int) -> tuple[int, int]:
+        if copy < COPIES // 2:
+            return 0, 0
+        rng = np.random.default_rng([self.seed, self.numbers[chosen], copy, 8])
+        down, right = rng.integers(-self.shift, self.shift + 1, 2).tolist()
+        return down, right
+
+    def points_yx(self, number: int, shape: tuple[int, int]) -> NDArray[np.float64] | None:
+        """Give where the wanted objects are (n, 2) in image `number`, of height and width `shape`."""
+        if self.points is None:
+            return None
+        copy, chosen = divmod(number, len(self.numbers))
+        values = [float(value) for value in self.points[chosen].replace(";", " ").split()]
+        points = np.array(values).reshape(-1, 2) + self._shift(copy, chosen)
+        for axis, bit in ((0, 2), (1, 1)):
+            if copy & bit:
+                points[:, axis] = shape[axis] - 1 - points[:, axis]
+        return points
 
 
 def eightfold(

@@ -63,6 +63,11 @@ class Split:
         sparse = isinstance(self.images, Scenes) and self.images.sky is None
         return self.images.boxes_yx(number) if sparse and isinstance(self.images, Scenes) else None
 
+    def points_yx(self, number: int, shape: tuple[int, int]) -> NDArray[np.float64] | None:
+        """Give where in an image of this shape the wanted objects are (n, 2); None: nobody knows."""
+        given = getattr(self.images, "points_yx", None)
+        return None if given is None else given(number, shape)
+
     def subset(self, numbers: NDArray[np.int64]) -> Split:
         """Give the split of some of the images."""
         return Split(_Chosen(self.images, numbers), self.targets[numbers], self.groups[numbers])
@@ -80,6 +85,10 @@ class _Chosen:
 
     def render(self, number: int) -> NDArray[Any]:
         return self.images.render(int(self.numbers[number]))
+
+    def points_yx(self, number: int, shape: tuple[int, int]) -> NDArray[np.float64] | None:
+        given = getattr(self.images, "points_yx", None)
+        return None if given is None else given(int(self.numbers[number]), shape)
 
 
 class DataSet(ABC):

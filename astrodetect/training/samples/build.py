@@ -24,6 +24,8 @@ from astrodetect.training.samples.settings import BuildSettings
 from astrodetect.training.samples.store import Sample, Writer, columns_of, new_store
 from astrodetect.training.samples.windows import Reduction, open_recording, shrunk, stacked
 
+#: About so many points of a path are kept.
+_POINTS = 40
 #: A line for the user.
 Tell = Callable[[str], None]
 
@@ -170,8 +172,9 @@ class _Cutter:
             for window in self.reduction.windows(source, size, step):
                 seen = objects_in(window, objects, how.wanted, how.least_snr)
                 seconds = self._seconds(window, step)
+                points = self._points(window, seen)
                 for place in self._places(window, seen):
-                    self._write(self._sample(window, place, seconds), self._image(window, place))
+                    self._write(self._sample(window, place, seconds, points), self._image(window, place))
                     seconds = 0.0
                 best = self._better(window, seen, best)
         if best is not None:
@@ -204,8 +207,20 @@ class _Cutter:
         rate = window.stream.frame_rate
         return min(step, window.n_frames) / rate if rate > 0 else 0.0
 
+    def _points(self, window: Window, seen: list[Seen]) -> str:
+        """Give where in the image of a whole frame the wanted objects were."""
+        how = self.how
+        if how.cut == "crops":
+            return ""
+        size = [length // how.shrink for length in window.shape]
+        moved = [(own - new) // 2 for own, new in zip(size, how.shape or size, strict=True)]
+        paths = [one.path_yx for one in seen if one.sure and one.item.label in how.wanted]
+        thin = [path[:: max(1, len(path) // _POINTS)] for path in paths]
+        places = [(path + 0.5) / how.shrink - 0.5 - moved for path in thin]
+        return ";".join(f"{y:.1f} {x:.1f}" for path in places for y, x in path)
+
     @staticmethod
-    def _sample(window: Window, place: Place, seconds: float) -> Sample:
+    def _sample(window: Window, place: Place, seconds: float, points: str = "") -> Sample:
         recording = window.recording
         where = (round(place.y), round(place.x), place.how, place.object)
         absolute = np.isfinite(window.stream.start)
@@ -223,6 +238,7 @@ class _Cutter:
             place.x,
             place.y,
             place.snr,
+            points,
         )
 
     def _image(self, window: Window, place: Place) -> NDArray[np.float32]:

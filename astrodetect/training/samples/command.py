@@ -30,6 +30,7 @@ channels = {channels}
 white = {white}                # the value that becomes 1: what bright objects reach
 feature_channels = [16, 32, 64, 64]
 feature_shrink = [1, 1, 1, 0]
+pooling = "top-r"
 dropout = 0.2
 
 [train]

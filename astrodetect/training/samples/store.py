@@ -51,6 +51,8 @@ class Sample:
         Centre of the image in the frame, pixels.
     snr : float
         Peak signal-to-noise of the object, where the truth has it.
+    points : str
+        Of a whole frame: where what is looked for was, as ``y x;y x``, in pixels of the image.
     """
 
     sample: int
@@ -66,6 +68,7 @@ class Sample:
     x: float = NAN
     y: float = NAN
     snr: float = NAN
+    points: str = ""
 
 
 _NAMES = tuple(field.name for field in fields(Sample))
