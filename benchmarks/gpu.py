@@ -37,7 +37,7 @@ SIDE = 56
 SHAPE = (966, 1296)
 #: A kernel that does nothing, and the plain way to cut patches: a thread copies a patch.
 PLAIN = """
-extern "C" __global__ void nothing() {}
+extern "C" __global__ void nothing(void *) {}
 
 extern "C" __global__ void thread_per_patch(const unsigned short *images, const long long *corners,
                                             unsigned short *patches, int n_patches, int per_image,
@@ -76,7 +76,7 @@ def timed(torch: Any, calls: dict[str, Call], *, rounds: int, inner: int = 1) ->
 
 def empty_launch(card: PyCudaDevice) -> Call:
     """Give a call that launches a kernel that does nothing, as the others are launched."""
-    nothing = Launch("nothing", (1, 1, 1), (1, 1, 1), "", ())
+    nothing = Launch("nothing", (1, 1, 1), (1, 1, 1), "P", (None,))
 
     def call() -> None:
         with card.active():

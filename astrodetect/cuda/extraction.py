@@ -71,7 +71,9 @@ def device_corners(corners_yx: Array) -> Array:
     """Give corners as int32 or int64; what is beyond int64 is as far outside as its end."""
     if corners_yx.dtype.isnative and corners_yx.dtype in (np.int32, np.int64):
         return corners_yx
-    return np.minimum(corners_yx, np.iinfo(np.int64).max).astype(np.int64)
+    if corners_yx.dtype.kind == "u":
+        corners_yx = np.minimum(corners_yx.astype(np.uint64), np.uint64(np.iinfo(np.int64).max))
+    return corners_yx.astype(np.int64)
 
 
 def _extract_parts(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +81,52 @@ def test_too_little_memory_means_the_cpu_and_one_warning(patch_server: Server) -
         made = stage.extract(images, corners, (16, 16))
         np.testing.assert_array_equal(made, extract_patches(images, corners, (16, 16), 3))
     assert stage.take_reports() == ["patches were cut on the CPU: out of memory"]
+
+
+def test_an_empty_selection_gives_no_patches(patch_server: Server) -> None:
+    stage = on_the_shim(patch_server)
+    for n_images, n_patches in ((1, 0), (0, 4), (0, 0)):
+        images = np.ones((n_images, 1, 30, 40), np.uint16)
+        made = stage.extract(images, np.zeros((n_images, n_patches, 2), np.int64), (16, 16))
+        assert (made.shape, made.dtype) == ((n_images, n_patches, 1, 16, 16), np.uint16)
+    assert stage.take_reports() == []
+
+
+@pytest.mark.parametrize("kind", ["int8", "uint64", ">i4"])
+def test_corners_of_any_integers_and_layout(patch_server: Server, kind: str) -> None:
+    images = np.random.default_rng(0).integers(0, 999, (1, 2, 60, 70)).astype(np.uint16)
+    corners = np.arange(24).reshape(2, 6, 2).astype(kind)[1:, ::2]
+    strided = images[:, ::-1, 3::2, ::3]
+    made = on_the_shim(patch_server).extract(strided, corners, (16, 16))
+    np.testing.assert_array_equal(made, extract_patches(np.ascontiguousarray(strided), corners, (16, 16), 3))
+
+
+@pytest.mark.parametrize(
+    "corners", [np.zeros((1, 2, 2)), np.zeros((1, 2, 2), bool), np.zeros((1, 2, 2), object)]
+)
+def test_corners_that_are_no_integers_are_told(patch_server: Server, corners: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="corners must be integers") as caught:
+        on_the_shim(patch_server).extract(np.ones((1, 1, 30, 40), np.uint16), corners, (16, 16))
+    assert "\n" not in str(caught.value)
+
+
+def test_without_pycuda_but_with_a_driver_it_says_what_to_install(no_device: str, tmp_path: Path) -> None:
+    compiler = shutil.which("g++")
+    if compiler is None or find_spec("pycuda") or not sys.platform.startswith("linux"):
+        pytest.skip("needs g++, Linux, and no PyCUDA")
+    library = tmp_path / "libcuda.so.1"  # a driver that nothing is asked of
+    subprocess.run([compiler, "-shared", "-x", "c++", "-", "-o", library], input=b"", check=True)
+    code = (
+        "from astrodetect.plugins.extractors.pycuda_extractor import PyCudaPatches as P; "
+        "print(P.unavailable())"
+    )
+    environment = {**os.environ, "LD_LIBRARY_PATH": str(tmp_path)}
+    said = subprocess.run(
+        [sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True
+    )
+    assert said.stdout.startswith("PyCUDA is not installed")
+    assert said.stdout.endswith('pip install "astrodetect[cuda]"\n')
+    assert said.stdout.count("\n") == 1
 
 
 def test_pycuda_stays_in_one_module() -> None:

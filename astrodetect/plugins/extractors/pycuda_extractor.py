@@ -160,9 +160,11 @@ def cut_tensor(
     try:
         return cut(images, corners_yx)
     except torch.OutOfMemoryError:
-        report_once(stage, f"the memory of {device.name} does not hold all patches: they were cut in parts")
+        pass  # outside the handler, whose traceback would hold the tensors of the failed try
     try:
-        return extract_in_parts(images, corners_yx, cut)
+        patches = extract_in_parts(images, corners_yx, cut)
+        report_once(stage, f"the memory of {device.name} does not hold all patches: they were cut in parts")
+        return patches
     except torch.OutOfMemoryError:
         report_once(stage, f"patches were cut on the CPU: {device.name} is out of memory")
     return torch.from_numpy(extract_patches(to_numpy(images), to_numpy(corners_yx), size, fill))
