@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
+_TYPES = {column.name: column.dtype for column in DETECTION_COLUMNS}
+_TRACK_TYPES = {column.name: column.dtype for column in TRACK_COLUMNS}
 #: Column of `Detections.tracks` that holds the row of the detection.
 ROW = "detection"
 
@@ -49,8 +51,8 @@ class Detections:
     cutouts: Any = None
 
     def __post_init__(self) -> None:
-        columns = {name: _column(name, values, DETECTION_COLUMNS) for name, values in self.columns.items()}
-        tracks = {name: _column(name, values, TRACK_COLUMNS) for name, values in self.tracks.items()}
+        columns = {name: _column(values, _TYPES.get(name)) for name, values in self.columns.items()}
+        tracks = {name: _column(values, _TRACK_TYPES.get(name)) for name, values in self.tracks.items()}
         object.__setattr__(self, "columns", MappingProxyType(columns))
         object.__setattr__(self, "tracks", MappingProxyType(tracks))
         _check(columns, tracks, self.cutouts)
@@ -186,8 +188,7 @@ def with_all_columns(found: Detections) -> Detections:
     return found.with_columns(**absent)
 
 
-def _column(name: str, values: Any, known: Sequence[Column]) -> NDArray[Any]:
-    declared = {column.name: column.dtype for column in known}.get(name)
+def _column(values: Any, declared: str | None) -> NDArray[Any]:
     array = np.asarray(values)
     if declared == "str" or (declared is None and array.dtype.kind in "US"):
         text = np.empty(len(array), dtype=object)

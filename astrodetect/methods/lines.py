@@ -200,7 +200,7 @@ def radon_lines(z: NDArray[np.float32], *, least: float = 6.0, most: int = 20) -
 def _brightest(small: NDArray[np.float32], factor: int) -> StraightLine | None:
     from skimage.transform import radon
 
-    angles = np.linspace(0.0, 180.0, int(1.6 * max(small.shape)), endpoint=False)
+    angles = np.linspace(0.0, 180.0, max(small.shape), endpoint=False)
     side = (int(np.hypot(*small.shape)) + 4) | 1  # all of it lies in the circle that skimage looks at
     padded = _square(small, side)
     sums = radon(padded, theta=angles, circle=True)

@@ -30,12 +30,11 @@ class Seen(NamedTuple):
 
     image: NDArray[np.float32]
     noise: NDArray[np.float32]
-    mask: NDArray[np.bool_]
-    #: Somewhere is a pixel that is not masked, and of which the noise is known.
-    any: bool
+    #: None where every pixel counts.
+    mask: NDArray[np.bool_] | None
 
 
-def seen_in(window: Window) -> Seen:
+def seen_in(window: Window) -> Seen | None:
     """Give image, noise and mask of a window as finders take them.
 
     Pixels that are no numbers, or without noise, are masked; masked ones are 0 in the image, so that
@@ -45,18 +44,24 @@ def seen_in(window: Window) -> Seen:
     ----------
     window : Window
         With planes ``image`` and ``std``.
+
+    Returns
+    -------
+    Seen or None
+        None if no pixel is left.
     """
     image = np.ascontiguousarray(window.planes["image"], dtype=np.float32)
     noise = np.ascontiguousarray(window.planes["std"], dtype=np.float32)
-    mask = ~(np.isfinite(image) & (noise > 0) & np.isfinite(noise))
+    # A sum tells in one pass, without an array of its own, that there is nothing to look for.
+    known = bool(np.isfinite(image.sum()) and np.isfinite(noise.sum()) and noise.min(initial=1) > 0)
+    if known and (window.mask is None or not window.mask.any()):
+        return Seen(image, noise, None)
+    mask = ~(np.isfinite(image) & np.isfinite(noise) & (noise > 0))
     if window.mask is not None:
         mask |= window.mask
     if mask.all():
-        return Seen(image, noise, mask, False)
-    if mask.any():
-        image = np.where(mask, np.float32(0), image)
-        noise = np.where(mask, noise[~mask].max(), noise)
-    return Seen(image, noise, mask, True)
+        return None
+    return Seen(np.where(mask, np.float32(0), image), np.where(mask, noise[~mask].max(), noise), mask)
 
 
 def source_probability(snr: ArrayLike, fwhm: float, density: float = EXPECTED_DENSITY) -> NDArray[np.float32]:

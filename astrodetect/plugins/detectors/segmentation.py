@@ -57,7 +57,7 @@ class Segmentation(Detector):
     def detect(self, window: Window) -> Detections:
         """Give the sources in a window."""
         seen = seen_in(window)
-        if not seen.any:
+        if seen is None:
             return Detections.empty()
         found = find_segments(
             seen.image, seen.noise, seen.mask, threshold=self.threshold, fwhm=self.fwhm,

@@ -60,7 +60,7 @@ class Sep(Detector):
     def detect(self, window: Window) -> Detections:
         """Give the sources in a window."""
         seen = seen_in(window)
-        if not seen.any:
+        if seen is None:
             return Detections.empty()
         found = find_by_sep(
             seen.image, seen.noise, seen.mask, threshold=self.threshold, fwhm=self.fwhm,

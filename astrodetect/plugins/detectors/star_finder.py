@@ -57,7 +57,7 @@ class StarFinder(Detector):
     def detect(self, window: Window) -> Detections:
         """Give the stars in a window."""
         seen = seen_in(window)
-        if not seen.any:
+        if seen is None:
             return Detections.empty()
         found = find_stars(
             seen.image, seen.noise, seen.mask, threshold=self.threshold, fwhm=self.fwhm,
