@@ -21,13 +21,20 @@ TESTS = 'pip install ".[test]" && pytest'
 
 
 def commands():
-    """Every ``astrodetect ...`` in the console blocks, with the page it is on."""
+    """Every ``astrodetect ...`` in the console blocks and in the text, with the page it is on."""
     for page in pages():
-        for block in blocks(page, "console"):
-            for line in block.splitlines():
-                for part in re.split(r"&&|\|", line.split("#")[0]):
-                    if part.strip().startswith("astrodetect "):
-                        yield page.relative_to(ROOT).as_posix(), part.strip()
+        lines = [
+            line
+            for kind in ("console", "bash")
+            for block in blocks(page, kind)
+            for line in block.splitlines()
+        ]
+        text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+        lines += [" ".join(line.split()) for line in re.findall(r"`(astrodetect [^`]+)`", text)]
+        for line in lines:
+            for part in re.split(r"&&|\|", line.split("#")[0].rstrip("\\ ")):
+                if part.strip().startswith("astrodetect "):
+                    yield page.relative_to(ROOT).as_posix(), part.strip()
 
 
 @pytest.mark.parametrize(("page", "line"), sorted(set(commands())), ids=lambda value: value.replace("/", ":"))
