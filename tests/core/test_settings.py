@@ -41,6 +41,30 @@ def test_good_settings_are_taken():
     assert built == Sample(5, 1, "hard", (48, 64), Path("/base/m.bmp"), ("x", "y"))
 
 
+@dataclass
+class Nested:
+    #: Pairs of sides.
+    sides: tuple[tuple[float, ...], ...] = ()
+    #: Known by name, or a file.
+    weights: Literal["first-v1"] | Path = "first-v1"
+
+
+def nested(table):
+    problems = []
+    return settings.build(Nested, table, "p.toml: [detect]", Path("/base"), problems), problems
+
+
+def test_lists_of_lists_and_names_beside_files_are_taken():
+    built, problems = nested({"sides": [[6, 6], [12.5, 9]], "weights": "own.safetensors"})
+    assert problems == []
+    assert built.sides == ((6.0, 6.0), (12.5, 9.0))
+    assert built.weights == Path("/base/own.safetensors")
+    assert nested({"weights": "first-v1"})[0].weights == "first-v1"
+    assert settings.to_table(built)["sides"] == [[6.0, 6.0], [12.5, 9.0]]
+    (problem,) = nested({"sides": [["6", 6]]})[1]
+    assert "sides" in problem
+
+
 def test_every_mistake_is_listed_with_what_is_accepted():
     built, problems = build({"kk": 1, "k": 0, "share": "a", "mode": "herd", "size": True})
     assert built is None

@@ -172,6 +172,8 @@ Prepare = Callable[[Path], None]
 #: Pages that are followed, in order, each in a folder of its own.
 WORLDS: dict[str, Prepare] = {
     "tutorials/archive.md": nothing,
+    "tutorials/galaxies.md": nothing,
+    "tutorials/own-station.md": nothing,
     "tutorials/rms-night.md": nothing,
     "tutorials/review.md": nothing,
     "plots.md": nothing,
