@@ -1,6 +1,7 @@
 """Pages that are to be followed are followed: every command and every Python block, in order.
 
-What a page takes for granted is in `page_worlds`. Blocks of ``bash`` are for other machines (a cluster, a
+What a page takes for granted is in `page_worlds`. A block of TOML that begins with its name,
+``# own.toml``, is saved as the reader is told to. Blocks of ``bash`` are for other machines (a cluster, a
 card, a service) and are not run.
 """
 
@@ -27,7 +28,7 @@ ELSEWHERE = {
     "docs/plugins/every-kind.md": "test_tutorials",
     "examples/astrodetect-stranger/README.md": "test_tutorials",
 }
-_FENCE = re.compile(r"^```(console|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(r"^```(console|python|toml)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 #: What changes the environment is for readers.
 _NOT_HERE = ("pip ", "python -m venv")
 
@@ -36,6 +37,10 @@ def follow(page: Path, folder: Path) -> None:
     """Do what a page says; a command that fails is named with what it said."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     for kind, body in _FENCE.findall(page.read_text(encoding="utf-8")):
+        if kind == "toml":
+            if named := re.match(r"# ([\w-]+\.toml)\n", body):
+                (folder / named[1]).write_text(body)
+            continue
         if kind == "python":
             steps = [[sys.executable, "-W", "error", "-c", body]]
         else:
