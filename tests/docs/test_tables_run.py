@@ -32,6 +32,7 @@ def create_files(given: Any, folder: Path) -> None:
                 if isinstance(item, dict):
                     create_files(item, folder)
         elif key in {"weights", "mask", "calibration", "file", "flat"}:
+            (folder / value).parent.mkdir(parents=True, exist_ok=True)
             (folder / value).touch()
 
 
