@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -36,7 +37,7 @@ class Surroundings:
     level : (H, W) float32 array
         Mean of the frames (ADU).
     variance : (H, W) float32 array
-        Of a pixel from frame to frame (ADU²), smoothed.
+        Of a pixel from frame to frame (ADU²), smoothed; of independent pixels that are as noisy together.
     open : (H, W) float32 array
         1 where meteors can be seen, 0 where a mask says that they cannot.
     fwhm : float
@@ -93,11 +94,37 @@ def measure_frames(source: FrameSource, stream: Stream, fwhm: float | None = Non
     if not pairs:
         raise AstrodetectError(f"{source.recording.path}: has fewer than two frames; meteors need several")
     level = np.mean(np.stack([0.5 * (a + b) for a, b in pairs]), axis=0)
-    squares = np.stack([np.square(b - a) for a, b in pairs])
-    # What moves or flashes is no noise: a difference far beyond the others counts as the largest of them.
-    usual = float(np.median(squares[squares > 0])) if (squares > 0).any() else 0.0
-    variance = 0.5 * np.minimum(squares, 25 * usual).mean(axis=0)
-    return surroundings(level, variance, stream, fwhm)
+    width, n_stars = (fwhm, 0) if fwhm is not None else _fwhm(level, stream)
+    variance = aperture_variance([b - a for a, b in pairs], width)
+    return surroundings(level, variance, stream, width, n_stars)
+
+
+def aperture_variance(differences: Sequence[FloatImage], fwhm: float) -> FloatImage:
+    """Give the variance that pixels would have if they were independent and an aperture as noisy as it is.
+
+    Compressed video has little noise in each pixel, but neighbours share it.
+
+    Parameters
+    ----------
+    differences : sequence of (H, W) float32 array
+        Of frames that follow each other.
+    fwhm : float
+        Half the diameter of the aperture (px).
+
+    Returns
+    -------
+    (H, W) float32 array
+    """
+    from scipy.ndimage import uniform_filter
+
+    side = max(2, round(math.sqrt(math.pi) * fwhm))
+    total = np.zeros_like(differences[0])
+    for difference in differences:
+        square = np.maximum(np.square(uniform_filter(difference, side)) * side**2, 0)
+        # What moves or flashes is no noise: what is far beyond the usual counts as the largest of it.
+        some = square[square > 0]
+        total += np.minimum(square, 25 * float(np.median(some)) if len(some) else 0.0)
+    return np.asarray(total / (2 * len(differences)), dtype=np.float32)
 
 
 def _pairs(source: FrameSource, stream: Stream) -> list[tuple[FloatImage, FloatImage]]:
@@ -114,7 +141,7 @@ def _pairs(source: FrameSource, stream: Stream) -> list[tuple[FloatImage, FloatI
 
 
 def surroundings(
-    level: NDArray[Any], variance: NDArray[Any], stream: Stream, fwhm: float | None = None
+    level: NDArray[Any], variance: NDArray[Any], stream: Stream, fwhm: float | None = None, n_stars: int = 0
 ) -> Surroundings:
     """Bring together what was measured.
 
@@ -126,13 +153,15 @@ def surroundings(
         Mask, saturation and type of the pixels.
     fwhm : float, optional
         Of stars, if it is known (px).
+    n_stars : int
+        From how many it was taken.
     """
     from scipy.ndimage import uniform_filter
 
     rounded = ROUNDING**2 if stream.dtype.kind in "ui" else 0.0
     smooth = uniform_filter(variance.astype(np.float32), 2 * _AROUND + 1) + np.float32(rounded)
     closed = np.zeros(level.shape, dtype=bool) if stream.mask is None else stream.mask
-    measured, n_stars = (fwhm, 0) if fwhm is not None else _fwhm(level, stream)
+    measured, n_stars = (fwhm, n_stars) if fwhm is not None else _fwhm(level, stream)
     top = stream.saturation
     if not math.isfinite(top):
         top = float(np.iinfo(stream.dtype).max) if stream.dtype.kind in "ui" else math.inf
