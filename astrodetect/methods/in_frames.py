@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from astrodetect.core.data import Window
 from astrodetect.methods.candidates import Candidate, Patch, Search, followed
@@ -45,7 +47,7 @@ class FrameSearch:
             line = find_path(spots, self.search.evidence + _TRIALS)
             if line is None:
                 break
-            width = self._width(line)
+            width = self._width(line, spots.restless)
             clear = contrast(spots, line)
             candidate = followed(self.window, patch, line, width, clear, self.search, restless=spots.restless)
             if candidate is None:
@@ -70,8 +72,12 @@ class FrameSearch:
             np.copyto(when, frame, where=spots.m[frame] == highest)
         return Patch(rows, columns, z, when, image, score)
 
-    def _width(self, line: Line) -> float:
-        """Measure the width of a trail in the maximum of its own frames."""
+    def _width(self, line: Line, restless: bool) -> float:
+        """Measure the width of a trail in the maximum of its own frames.
+
+        Before restless light that is the maximum of the light: each pixel is then seen in the frame in which
+        the object passed it.
+        """
         window = self.window
         assert window.frames is not None
         y, x = line.position(np.array([line.first, line.last]))
@@ -79,10 +85,27 @@ class FrameSearch:
         columns = slice(max(int(x.min()) - _BESIDE, 0), max(int(x.max()) + _BESIDE + 1, 1))
         first = min(max(int(np.floor(line.time(line.first))), 0), window.n_frames - 1)
         last = min(max(int(np.ceil(line.time(line.last))), first), window.n_frames - 1)
-        highest = window.frames[first : last + 1, rows, columns].max(axis=0).astype(np.float32)
-        image = highest - np.asarray(window.planes["background"][rows, columns], dtype=np.float32)
+        frames = window.frames[first : last + 1, rows, columns]
+        passed = _passed(line, rows, columns, frames.shape[1:]) - first if restless else None
+        seen = frames.max(axis=0) if passed is None else _each_in(frames, passed)
+        image = seen.astype(np.float32) - np.asarray(window.planes["background"][rows, columns], np.float32)
         origin = line.origin_yx[0] - rows.start, line.origin_yx[1] - columns.start
         return trail_width(replace(line, origin_yx=origin), image)
+
+
+def _passed(line: Line, rows: slice, columns: slice, shape: tuple[int, ...]) -> NDArray[np.int64]:
+    """Give the frame in which an object passed each pixel of a piece, (h, w)."""
+    y, x = np.mgrid[rows.start : rows.start + shape[0], columns.start : columns.start + shape[1]]
+    along = (y - line.origin_yx[0]) * line.direction_yx[0] + (x - line.origin_yx[1]) * line.direction_yx[1]
+    frames: NDArray[np.int64] = np.rint(line.time(np.clip(along, line.first, line.last))).astype(np.int64)
+    return frames
+
+
+def _each_in(frames: NDArray[Any], number: NDArray[np.int64]) -> NDArray[Any]:
+    """Give each pixel of the frame whose number stands there, (h, w)."""
+    limited = np.clip(number, 0, len(frames) - 1)
+    pixels: NDArray[Any] = np.take_along_axis(frames, limited[None], axis=0)[0]
+    return pixels
 
 
 def _forget(spots: Spots, candidate: Candidate) -> None:

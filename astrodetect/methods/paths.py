@@ -248,9 +248,8 @@ def _drifts(m: NDArray[np.float32], path: NDArray[np.float64], run: tuple[int, i
     # The place of a spot is known the better the brighter it is.
     weight = np.minimum(highest[frame], 10.0)
     slope, offset = np.polyfit(frame, along, 1, w=weight)
-    way = slope * np.ptp(frame)
     left = np.sqrt(np.average(np.square(along - slope * frame - offset), weights=np.square(weight)))
-    return bool(way >= _LENGTH and left < 0.12 * way)
+    return bool(slope * (run[1] - run[0]) >= _LENGTH and left < 0.12 * slope * np.ptp(frame))
 
 
 def _line(path: NDArray[np.float64], run: tuple[int, int], total: float, top: int, left: int) -> Line:

@@ -149,7 +149,11 @@ def _turns(a: Piece, b: Piece, gap: int, frame_rate: float) -> bool:
     # A meteor beside a bird stays one; pieces of a bird may all look like meteors.
     if fast > 2 * slow or (max(a.meteor, b.meteor) >= _SURE and min(a.meteor, b.meteor) == 0):
         return False
-    return bool(np.hypot(b.x[0] - a.x[-1], b.y[0] - a.y[-1]) <= 3.0 + fast * gap)
+    away = b.x[0] - a.x[-1], b.y[0] - a.y[-1]
+    # Where it goes on as before, the way between goes there as well.
+    before, after = a.velocity(-1), b.velocity(0)
+    along = away[0] * (before[0] + after[0]) + away[1] * (before[1] + after[1])
+    return bool(np.hypot(*away) <= 3.0 + fast * gap and along >= 0)
 
 
 def _same_place(a: Piece, b: Piece, rules: Rules) -> bool:
