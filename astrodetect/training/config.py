@@ -18,6 +18,7 @@ from astrodetect.training.data.meteor_windows import MeteorWindows
 from astrodetect.training.data.needle import NeedleMnist
 from astrodetect.training.data.splits import DataSet
 from astrodetect.training.data.streaks import StreakPatches
+from astrodetect.training.data.tracks import Tracks
 from astrodetect.training.settings import AugmentSettings, TrainSettings, TransferSettings
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ DATA_SETS: dict[str, type[DataSet]] = {
     "images": LabelledImages,
     "meteor-windows": MeteorWindows,
     "streak-patches": StreakPatches,
+    "tracks": Tracks,
 }
 _TABLES = ("data", "model", "train", "augment", "transfer")
 #: What the data set knows better than the file.

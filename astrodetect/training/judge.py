@@ -226,6 +226,8 @@ def _draw(out: Path, path: Path, model: Model, split: Split, data: DataSet, n: i
     history = path.with_name("history.csv")
     if history.is_file():
         plots.plot_history(read_history(history), out / "history.png")
+    if model.config.method == "track":
+        return  # there is no image to draw
     for number in range(min(n, len(split))):
         image = split.image(number)
         draw_decision(model, image, data, split.targets[number], out / f"image-{number}.png")

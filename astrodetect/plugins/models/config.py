@@ -33,8 +33,9 @@ class ModelConfig:
     """
 
     #: How patches are found: `ats` attention sampling, `dps` differentiable patch selection, `ips`
-    #: iterative patch selection, `fcn-mil` no patches but the whole frame at full resolution.
-    method: Literal["ats", "dps", "ips", "fcn-mil"] = "ats"
+    #: iterative patch selection, `fcn-mil` no patches but the whole frame at full resolution, `track` no
+    #: images but tracks over time (`[data] use = "tracks"`).
+    method: Literal["ats", "dps", "ips", "fcn-mil", "track"] = "ats"
     #: Planes of an image.
     channels: Count = 1
     #: Number of outputs.
