@@ -10,18 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from astrodetect.core.cores import available_cores
 from astrodetect.core.data import Window
 from astrodetect.methods.fast_tier import loaded
 from astrodetect.methods.lasting import LONG, independence_of, without_lasting
 from astrodetect.methods.noise import ROUNDING
 from astrodetect.methods.recent import Recent
-from astrodetect.methods.reduction import temporal_median
+from astrodetect.methods.reduction import share, temporal_median
 from astrodetect.methods.scores import in_cells
 
 #: Frames from which on a cell's usual light is known.
@@ -194,11 +196,12 @@ class _Bins:
     def _sample(self, noise: NDArray[np.float32]) -> NDArray[np.float32]:
         """Give the standard deviations of every fifth bin of every fifth row, (T, h, w), without flashes."""
         height, width = (side // 2 * 2 for side in self._frames.shape[1:])
-        corners = [(row, column) for row in range(_BIN) for column in range(_BIN)]
         step = 5 * _BIN
-        parts = (self._frames[:, row:height:step, column:width:step] for row, column in corners)
-        finite = [np.nan_to_num(part.astype(np.float32), posinf=0, neginf=0) for part in parts]
-        d: NDArray[np.float32] = np.sum(finite, axis=0, dtype=np.float32)
+        d = self._frames[:, 0:height:step, 0:width:step].astype(np.float32)
+        for row, column in ((0, 1), (1, 0), (1, 1)):
+            d += self._frames[:, row:height:step, column:width:step]
+        if self._frames.dtype.kind == "f":
+            d[~np.isfinite(d)] = 0
         d -= self._background[: height // _BIN : 5, : width // _BIN : 5]
         d -= np.median(d, axis=(1, 2), keepdims=True)
         d /= noise[: height // _BIN : 5, : width // _BIN : 5]
@@ -215,9 +218,11 @@ class _Bins:
         sums, highest = np.empty(shape, np.float32), np.empty(shape, np.float32)
         frames, words = self._fast.as_words(self._frames)
         ends = np.float32(_FAINTEST), np.float32(_BRIGHTEST)
-        self._fast.light_of_cells(
-            frames, words, 0, shape[0], self._background, self._weight, ends, per_cell, sums, highest
-        )
+        given = self._background, self._weight, ends, per_cell, sums, highest
+        light, threads = self._fast.light_of_cells, available_cores()
+        bounds = np.linspace(0, len(frames), threads + 1).astype(int).tolist()
+        parts = [slice(*pair) for pair in pairwise(bounds)]
+        share(lambda part: light(frames, words, part.start, part.stop, *given), parts, threads)
         yield from zip(sums, highest, strict=True)
 
     def _difference(self, number: int) -> NDArray[np.float32]:
