@@ -1,15 +1,18 @@
-"""How the cost of a run grows with frames, frame size, window and number of patches.
+"""How the cost of a run grows with frames, frame size, window and number of patches; and of a batch.
 
     python benchmarks/growth.py [--quick] [--plot growth.png] [--json growth.json]
 
 One pipeline, one size changed at a time, everything in one process; seconds of wall and CPU time, and
-their split by kind of work. The plot needs matplotlib (extra ``dev``).
+their split by kind of work. Where the patches change, every cell is offered, so that there are as many.
+The batch is one of frames of 966 x 1296 pixels through a patch model (``ats``, random weights, one thread).
+The plot needs matplotlib (extra ``dev``).
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,15 +30,19 @@ SIZES: dict[str, tuple[float, ...]] = {
     "frames": (130, 260, 520),
     "share of the frame": (0.25, 0.5, 1.0),
     "window (s)": (1.05, 2.1, 4.2),
-    "patches": (6, 24, 96),
+    "patches": (8, 32, 128),
+    "batch": (1, 4, 16),
 }
 KINDS = ("read", "reduce", "score", "classify")
 
 
-def run(folder: Path, seconds: float, patches: int) -> dict[str, Any]:
+def run(folder: Path, seconds: float, patches: int | None) -> dict[str, Any]:
     """Process a folder and give its cost."""
     text = Pipeline.from_toml("meteor").text
-    text = text.replace("seconds = 2.1", f"seconds = {seconds}").replace("k = 24", f"k = {patches}")
+    text = re.sub(r"^seconds = .*$", f"seconds = {seconds}", text, flags=re.MULTILINE)
+    if patches is not None:
+        text = re.sub(r"^k = .*$", f"k = {patches}", text, flags=re.MULTILINE)
+        text = text.replace('use = "peak-snr"', 'use = "peak-snr"\nleast_chain = -1.0')
     pipeline = Pipeline(text)
     profile, hooks = Profile(pipeline.plan), HookCaller(load=False)
     hooks.register(profile)
@@ -47,10 +54,29 @@ def run(folder: Path, seconds: float, patches: int) -> dict[str, Any]:
     return {"wall": perf_counter() - wall, "cpu": process_time() - cpu, **kinds}
 
 
-def cases(quick: bool) -> Iterator[tuple[str, float, int, tuple[int, int], float, int]]:
-    """Give what is changed, its value, and frames, shape, window, patches."""
+def batch_cost(size: int) -> dict[str, Any]:
+    """Send a batch through a patch model and give its cost."""
+    import torch
+
+    from astrodetect.plugins.models.build import build_model
+    from astrodetect.plugins.models.config import ModelConfig
+
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    model = build_model(ModelConfig(method="ats")).eval()
+    model.features.to(memory_format=torch.channels_last)
+    frames = torch.rand(size, 1, *SHAPE)
+    with torch.inference_mode():
+        model(frames[:1])
+        wall, cpu = perf_counter(), process_time()
+        model(frames)
+    return {"wall": perf_counter() - wall, "cpu": process_time() - cpu}
+
+
+def cases(quick: bool) -> Iterator[tuple[str, float, int, tuple[int, int], float, int | None]]:
+    """Give what is changed, its value, and frames, shape, window, patches (None: those that deserve it)."""
     for name, values in SIZES.items():
-        for value in values:
+        for value in values if name != "batch" else ():
             frames = int(value) if name == "frames" else 260
             share = value if name == "share of the frame" else 0.5
             shape = int(SHAPE[0] * share**0.5), int(SHAPE[1] * share**0.5)
@@ -61,7 +87,7 @@ def cases(quick: bool) -> Iterator[tuple[str, float, int, tuple[int, int], float
                 frames // (2 if quick else 1),
                 shape,
                 window,
-                int(value) if name == "patches" else 24,
+                int(value) if name == "patches" else None,
             )
 
 
@@ -72,19 +98,26 @@ def plot(rows: list[dict[str, Any]], target: Path) -> None:
     mpl.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(1, len(SIZES), figsize=(4 * len(SIZES), 3.4), layout="constrained")
+    figure, axes = pyplot.subplots(1, len(SIZES), figsize=(3.2 * len(SIZES), 3.4), layout="constrained")
     for name, axis in zip(SIZES, axes, strict=True):
         here = [row for row in rows if row["changed"] == name]
         for kind in ("wall", "cpu", *KINDS):
-            values = [row["value"] for row in here]
-            axis.plot(
-                values, [row[kind] for row in here], "o-" if kind in ("wall", "cpu") else ".:", label=kind
-            )
-        axis.set(xscale="log", yscale="log", xlabel=name, ylabel="s")
+            values = [(row["value"], row[kind]) for row in here if row.get(kind)]
+            style = "o-" if kind in ("wall", "cpu") else ".:"
+            axis.plot(*zip(*values, strict=True) if values else ((), ()), style, label=kind)
+        axis.set(xscale="log", yscale="log", xlabel=name)
         axis.set_xticks([row["value"] for row in here], [f"{row['value']:g}" for row in here])
         axis.minorticks_off()
-    axes[0].legend()
+    axes[0].set_ylabel("s")
+    axes[0].legend(fontsize="small")
     figure.savefig(target, dpi=120)
+
+
+def told(row: dict[str, Any]) -> dict[str, Any]:
+    """Print a row, and give it."""
+    shares = "".join(f"{row.get(kind, 0.0):10.3f}" for kind in KINDS)
+    print(f"{row['changed']:22}{row['value']:8g}{row['wall']:9.2f}{row['cpu']:9.2f}{shares}", flush=True)
+    return row
 
 
 def main() -> None:
@@ -105,10 +138,8 @@ def main() -> None:
                 write_event(folder, frames, shape)
             if not rows:  # imports are no cost of any size
                 run(folder, window, patches)
-            row = {"changed": changed, "value": value, **run(folder, window, patches)}
-            rows.append(row)
-            shares = "".join(f"{row.get(kind, 0.0):10.3f}" for kind in KINDS)
-            print(f"{changed:22}{value:8g}{row['wall']:9.2f}{row['cpu']:9.2f}{shares}", flush=True)
+            rows.append(told({"changed": changed, "value": value, **run(folder, window, patches)}))
+    rows += [told({"changed": "batch", "value": size, **batch_cost(int(size))}) for size in SIZES["batch"]]
     if given.json:
         given.json.write_text(json.dumps(rows, indent=1) + "\n")
     if given.plot:
