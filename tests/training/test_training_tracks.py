@@ -92,7 +92,7 @@ def test_a_network_learns_from_tracks_what_goes_straight(tmp_path):
     torch.set_num_threads(1)
     (tmp_path / "t.toml").write_text(
         '[data]\nuse = "streak-patches"\n'
-        f'{MODEL_TABLE}[train]\nout = "run"\nepochs = 6\nbatch = 32\nmonitor = "loss"\nlearning_rate = 0.01\n'
+        f'{MODEL_TABLE}[train]\nout = "run"\nepochs = 4\nbatch = 32\nmonitor = "loss"\nlearning_rate = 0.03\n'
     )
     plan = replace(read_training(tmp_path / "t.toml"), data=Motions())
     plan = replace(plan, model=replace(plan.model, labels=("other", "meteor")))
