@@ -76,6 +76,27 @@ def attention(path: Path, detection: int | None, recording: str, root: Path | No
 
 @plot.command()
 @_CATALOG
+@_RECORDING
+@click.option("--rejected", is_flag=True, help="What was not accepted, too.")
+@_ROOT
+@_out
+def found(path: Path, recording: str, rejected: bool, root: Path | None, out: Path | None) -> None:
+    """Draw what was found over the first frame: boxes of sources, lines of trails.
+
+    Of the recording with most detections, if none is named. The recording is read again.
+    """
+    from astrodetect.catalogs.reader import Catalog
+    from astrodetect.plots import new_figure, plot_found
+    from astrodetect.plots.found import seen_in
+    from astrodetect.plots.style import PAGE
+
+    with Catalog(path) as opened:
+        seen = seen_in(opened, recording, rejected=rejected, root=root)
+    _save(plot_found(seen.image, seen.found, new_figure(PAGE)[1], factor=seen.factor), path, out, "found")
+
+
+@plot.command()
+@_CATALOG
 @_DETECTION
 @_RECORDING
 @_ROOT
