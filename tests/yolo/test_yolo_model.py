@@ -20,6 +20,7 @@ from astrodetect.plugins.models.yolo.model import (
     multiplications,
     receptive_field,
 )
+from astrodetect.plugins.models.yolo.networks import Backbone, Layer
 from astrodetect.plugins.models.yolo.settings import YoloConfig
 from astrodetect.plugins.models.yolo.weights import load
 
@@ -205,11 +206,19 @@ def test_half_precision_finds_nearly_the_same():
     np.testing.assert_allclose(half.objectness, exact.objectness, atol=0.01)
 
 
+def normed_2(channels):
+    return Backbone((Layer(4, 2, 8, "batch"), Layer(3, 1, 8, "batch")), channels)
+
+
+def normed_3(channels):
+    return Backbone((Layer(4, 2, 8, "batch"), Layer(3, 1, 8, "batch")), channels, 3)
+
+
 @pytest.mark.parametrize("axes", [2, 3])
 def test_folded_normalisation_computes_the_same(axes):
     torch.manual_seed(0)
-    model = Yolo(YoloConfig(axes=axes, priors=((6.0,) * axes,)))
-    images = torch.rand(4, 1, *(32,) * axes)
+    model = Yolo(YoloConfig(network=f"test_yolo_model:normed_{axes}", axes=axes, priors=((6.0,) * axes,)))
+    images = torch.rand(4, 1, *(16,) * axes)
     model.train()(images)  # gives the running statistics something to differ by
     folded = for_inference(model)
     assert not any(isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d) for module in folded.modules())

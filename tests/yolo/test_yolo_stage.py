@@ -192,8 +192,8 @@ def test_a_pipeline_gives_a_catalog(tmp_path, tile):
     (tmp_path / "sky").mkdir()
     fits.PrimaryHDU(frame_of(np.uint16)).writeto(tmp_path / "sky/map.fits")
     (tmp_path / "pipeline.toml").write_text(
-        '[[preprocess]]\nuse = "background"\n[detect]\nuse = "yolo"\nweights = "model.safetensors"\nplanes = ["max"]\n' + tile
-        + '[accept]\nlabels = ["galaxy"]\nthreshold = 0.5\n'
+        '[[preprocess]]\nuse = "background"\n[detect]\nuse = "yolo"\nweights = "model.safetensors"\n'
+        'planes = ["max"]\n' + tile + '[accept]\nlabels = ["galaxy"]\nthreshold = 0.5\n'
     )  # fmt: skip
     Pipeline.from_toml(tmp_path / "pipeline.toml").run(tmp_path / "sky", out=tmp_path / "sky.h5")
     with Catalog(tmp_path / "sky.h5") as catalog:

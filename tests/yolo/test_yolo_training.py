@@ -89,10 +89,15 @@ def found_of(weights, data, number=0, threshold=0.3):
 
 
 @pytest.mark.parametrize(
-    "data", [Blobs(train=96), Blobs((24, 32, 32), train=48, objects=2)], ids=["image", "cube"]
+    ("data", "epochs"),
+    [
+        (Blobs((48, 48), train=96, objects=3), 10),
+        pytest.param(Blobs((24, 32, 32), train=96, objects=2), 14, marks=pytest.mark.slow),
+    ],
+    ids=["image", "cube"],
 )
-def test_it_learns_to_find_and_tell_apart(tmp_path, data):
-    plan = plan_in(tmp_path, data, epochs=10, loss={"position": 20.0})
+def test_it_learns_to_find_and_tell_apart(tmp_path, data, epochs):
+    plan = plan_in(tmp_path, data, epochs=epochs, loss={"position": 20.0})
     Trainer(plan).run()
     right = of = false = 0
     for number in range(8):
@@ -106,6 +111,16 @@ def test_it_learns_to_find_and_tell_apart(tmp_path, data):
         false += (~good.any(1)).sum()
     assert right >= 0.7 * of
     assert false <= 0.3 * of
+
+
+def test_a_cube_is_trained_and_searched(tmp_path):
+    data = Blobs((8, 16, 24), train=8, validation=2, objects=1)
+    plan = plan_in(tmp_path, replace(data, sides=(3, 5)), model={"priors": ((3.0,) * 3, (5.0,) * 3)}, batch=4)
+    at = Trainer(plan).run()
+    assert at.history[1]["loss"] < at.history[0]["loss"]
+    found, targets = found_of(tmp_path / "model.safetensors", plan.data, threshold=0.0)
+    assert found.boxes.shape[1] == targets.boxes.shape[1] == 6
+    assert (found.boxes[:, 3:] <= [24, 16, 8]).all()
 
 
 def test_a_training_that_was_cut_off_ends_at_the_same_weights(tmp_path):

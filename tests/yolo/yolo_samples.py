@@ -22,6 +22,7 @@ class Blobs(BoxDataSet):
     train: int = 32
     validation: int = 8
     objects: int = 4
+    sides: tuple[int, int] = (5, 11)
     class_only: bool = False
 
     @property
@@ -37,7 +38,7 @@ class Blobs(BoxDataSet):
         rows = []
         kinds = rng.integers(0, 2, self.objects)
         for kind in kinds:
-            side = (5, 11)[kind]
+            side = self.sides[kind]
             low = [int(rng.integers(1, n - side - 1)) for n in self.shape]
             image[(0, *(slice(start, start + side) for start in low))] += 1
             rows.append([*reversed(low), *(start + side for start in reversed(low))])

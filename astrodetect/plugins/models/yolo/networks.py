@@ -65,7 +65,8 @@ DARKNET = _layers(
     "batch",
 )
 #: Cells of 4 pixels, so that crowded objects have one each, for less than 5000 multiplications per pixel.
-TINY = _layers("4/2:16 3:16 2/2:48 3:48 3:48 3:48", "batch")
+#: Nothing is normalised: what the brightness of other images of a batch decides, a flux cannot be read from.
+TINY = _layers("4/2:16 3:16 2/2:48 3:48 3:48 3:48")
 
 NETWORKS: dict[str, tuple[Layer, ...]] = {"tiny": TINY, "sdc1": SDC1, "darknet": DARKNET}
 
