@@ -114,8 +114,8 @@ class Backdrop:
         light, passed = self._sky.copy(), np.ones(len(self._sky))
         below, above = self._lit
         for sheet in self.clouds:
-            through = sheet.passed(self._points, seconds)
-            light = light * through + (sheet.lit * below + above) * (1 - through)
+            through, shade = sheet.seen(self._points, seconds)
+            light = light * through + (sheet.lit * below + above) * shade * (1 - through)
             passed = passed * through
         light = light * max(0.0, 1 + self.brightening * seconds)
         sky, clouds = self._full(light), self._full(passed)

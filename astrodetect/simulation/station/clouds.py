@@ -53,7 +53,11 @@ class CloudSheet:
         return texture(rng, (_SIZE, _SIZE), self.roughness, 2.0)
 
     def passed(self, points: Floats, seconds: float) -> Floats:
-        """Give the part of the light that passes the sheet.
+        """Give the part of the light that passes the sheet; see `seen`."""
+        return self.seen(points, seconds)[0]
+
+    def seen(self, points: Floats, seconds: float) -> tuple[Floats, Floats]:
+        """Give what the sheet lets through, and how bright it is itself.
 
         Parameters
         ----------
@@ -64,7 +68,10 @@ class CloudSheet:
 
         Returns
         -------
-        (n,) float64 array
+        passed : (n,) float64 array
+            Part of the light from above.
+        shade : (n,) float64 array
+            Brightness of the sheet in units of its mean: thick parts hang lower and catch more light.
         """
         from scipy.ndimage import map_coordinates
 
@@ -73,6 +80,6 @@ class CloudSheet:
         places = (place / (_HEIGHTS * self.height) * _SIZE).T
         values = map_coordinates(self._texture, places, order=1, mode="grid-wrap")
         slant = np.minimum(1 / up, 3.0)
-        return np.asarray(
-            np.exp(-self.depth * np.clip(values + self.cover, 0, None) * slant), dtype=np.float64
-        )
+        passed = np.exp(-self.depth * np.clip(values + self.cover, 0, None) * slant)
+        shade = np.clip(1 + 0.25 * values, 0.4, 1.8)
+        return np.asarray(passed, dtype=np.float64), np.asarray(shade, dtype=np.float64)

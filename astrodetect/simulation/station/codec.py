@@ -60,7 +60,8 @@ def _pair(codec: Codec, quality: int, frame_rate: float, shape: tuple[int, ...])
     if codec == "mjpeg":
         encoder.options = {"qmin": str(quality), "qmax": str(quality), "flags": "+qscale"}
     else:
-        encoder.options = {"crf": str(quality), "preset": "superfast", "tune": "zerolatency"}
+        # Cameras' encoders are simple: they do not take bits from where something is to be seen.
+        encoder.options = {"crf": str(quality), "preset": "superfast", "tune": "zerolatency", "aq-mode": "0"}
         encoder.gop_size = max(1, round(2 * frame_rate))
     decoder: Any = av.CodecContext.create(codec, "r")
     decoder.thread_count = 1

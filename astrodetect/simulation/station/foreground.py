@@ -57,7 +57,7 @@ def draw_foreground(
     seen = azimuth[np.isfinite(altitude) & (altitude < low + 0.3 * height)]
     profile = _hills(rng, azimuth)
     cover = np.clip((profile - altitude) / scale + 0.5, 0, 1)
-    shade = np.full(shape, float(rng.uniform(0.02, 0.2)))
+    shade = np.full(shape, float(rng.uniform(0.01, 0.12)))
     for kind in kinds:
         if kind == "lamps":
             continue

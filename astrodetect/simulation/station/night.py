@@ -190,9 +190,9 @@ def _draw_clouds(rng: Generator, weather: str, station: Station) -> tuple[CloudS
     if thin:
         height, depth = float(rng.uniform(6, 11)), float(rng.uniform(0.1, 0.7))
         return (CloudSheet(height, wind, depth, float(rng.uniform(0, 1)), 0.4 * lit, 1.8, seed),)
-    height, depth = float(rng.uniform(0.8, 4)), float(rng.uniform(1.0, 4.0))
-    rough = float(rng.uniform(1.5, 2.1))
-    return (CloudSheet(height, wind, depth, float(rng.uniform(-1.0, 0.6)), lit, rough, seed),)
+    height, depth = float(rng.uniform(0.8, 4)), float(rng.uniform(0.7, 3.0))
+    rough = float(rng.uniform(1.3, 1.9))
+    return (CloudSheet(height, wind, depth, float(rng.uniform(-1.2, 0.3)), lit, rough, seed),)
 
 
 def _draw_faults(rng: Generator, spec: StationSpec) -> Faults:

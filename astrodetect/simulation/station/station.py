@@ -185,7 +185,7 @@ def draw_station(
     eight = bool(rng.random() < 0.6)
     deep = (8 if eight else 12) if bits is None else bits
     aperture = {
-        "fish-eye": (0.6, 1.4), "fripon": (0.6, 1.0), "wide": (3.0, 6.5), "normal": (8.0, 15.0)
+        "fish-eye": (0.8, 1.8), "fripon": (0.6, 1.0), "wide": (3.5, 8.0), "normal": (8.0, 15.0)
     }[kind]  # fmt: skip
     width = log_uniform(rng, aperture)
     station_seed = int(rng.integers(2**31))
@@ -248,7 +248,7 @@ def _draw_lens(rng: np.random.Generator, kind: LensKind, shape: tuple[int, int],
 
 def _draw_psf(rng: np.random.Generator, lens: Lens, shape: tuple[int, int], kind: LensKind) -> Psf:
     # Small sensors behind fish-eyes are sharp; of any lens one half is a little out of focus.
-    fwhm = log_uniform(rng, (1.5, 2.4) if kind in {"fish-eye", "fripon"} else (1.7, 3.2))
+    fwhm = log_uniform(rng, (1.5, 2.4) if kind in {"fish-eye", "fripon"} else (1.6, 2.8))
     coma = float(rng.uniform(0.05, 0.35))
     growth = float(rng.uniform(0.1, 0.6))
     wings = log_uniform(rng, (0.01, 0.06))
@@ -258,13 +258,13 @@ def _draw_psf(rng: np.random.Generator, lens: Lens, shape: tuple[int, int], kind
 
 def _draw_codec(rng: np.random.Generator, bits: int) -> tuple[Codec, int]:
     choice = int(rng.choice(3, p=(0.3, 0.3, 0.4)))
-    quality = (0, int(rng.integers(2, 6)), int(rng.integers(16, 25)))[choice]
+    quality = (0, int(rng.integers(2, 6)), int(rng.integers(14, 23)))[choice]
     codecs: tuple[Codec, ...] = ("none", "mjpeg", "h264")
     return (codecs[choice], quality) if bits == 8 else ("none", 0)
 
 
 def _draw_sensor(rng: np.random.Generator, shape: tuple[int, int], bits: int, seed: int) -> Sensor:
-    read = log_uniform(rng, (2.0, 9.0))
+    read = log_uniform(rng, (1.2, 8.0))
     black, gamma = float(rng.uniform(60, 250)), float(rng.uniform(0.45, 1.0)) if bits == 8 else 1.0
     # Cameras of meteors run at high gain: reading alone makes several steps of noise.
     noise = log_uniform(rng, (4.0, 25.0))
