@@ -1,11 +1,12 @@
 """Run the built-in pipeline on real recordings and compare with what is known of them.
 
-    ASTRODETECT_DATA=/path/to/data python benchmarks/real_recordings.py [--sweep]
+    ASTRODETECT_DATA=/path/to/data python benchmarks/real_recordings.py [--sweep [TABLE ...]]
 
 Needs a folder with ``rms/`` (FF files with ``truth.csv``), ``clips/`` (videos with ``.track.csv``),
 ``allsky/`` and ``ufo/`` (images without meteors). Prints an outcome per recording and the counts; ends
 with status 1 if
-one of the requirements is not met. ``--sweep`` repeats it with each threshold a fifth lower and higher.
+one of the requirements is not met. ``--sweep`` repeats it with each threshold a fifth lower and higher: of
+all tables of the pipeline, or of those that are named.
 """
 
 from __future__ import annotations
@@ -240,7 +241,7 @@ def main() -> int:
     warnings.simplefilter("ignore")
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument(
-        "--sweep", action="store_true", help="repeat with each threshold 20 %% lower and higher"
+        "--sweep", nargs="*", metavar="TABLE", help="repeat with each threshold a fifth lower and higher"
     )
     parser.add_argument("--no-stills", action="store_true")
     args = parser.parse_args()
@@ -252,8 +253,10 @@ def main() -> int:
     for name, good, figures in results:
         print(f"{'PASS' if good else 'FAIL'}  {name}: {figures}")
     bad = sum(not good for _, good, _ in results)
-    if args.sweep:
+    if args.sweep is not None:
         for name, pipeline in variants():
+            if args.sweep and name.split(".")[0] not in args.sweep:
+                continue
             failed = [item for item, good, _ in outcome(pipeline, data, False, False) if not good]
             print(
                 f"{'same' if not failed else 'DIFF'}  {name}" + "".join(f"; {item}" for item in failed),
