@@ -82,6 +82,15 @@ def network_rows(rounds: int) -> list[Row]:
     return networks.rows_of(rounds)
 
 
+def source_rows(rounds: int) -> list[Row]:
+    """Measure finders of sources and lines in single images, or say what they lack."""
+    try:
+        import sources
+    except ImportError as error:
+        return [Row("sources, lines", None, None, note=f"open: {error}")]
+    return sources.rows_of(rounds)
+
+
 def card() -> list[Row]:
     """Measure the kernels of a card, or say why not."""
     paths = ("patches, large batch", "patches, ten", "window reduction")
@@ -106,6 +115,7 @@ def sections(quick: bool) -> dict[str, Callable[[], list[Row]]]:
         "video": lambda: video_ingest.rows_of(60 if quick else 150, rounds),
         "networks": lambda: network_rows(rounds),
         "selection": selection,
+        "sources": lambda: source_rows(rounds),
         "cuda": card,
         "patches": lambda: [*patch_extraction.few_patches(rounds), *patch_extraction.all_patches(rounds)],
         "end-to-end": lambda: end_to_end.rows_of(frames, 1 if quick else 5),
