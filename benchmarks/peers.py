@@ -1,6 +1,6 @@
 """The built-in pipeline beside classical peers, on simulated nights.
 
-    python benchmarks/peers.py [--recordings 40] [--seed 2027] [--work FOLDER]
+    python benchmarks/peers.py [--recordings 40] [--seed 2027] [--shape 480x640] [--work FOLDER]
 
 Peers (`benchmarks/peer_detectors.py`): freeture's frame difference with tests of linearity, a threshold
 with the probabilistic Hough transform, the Desert Fireball Network's chain. Each peer's threshold is the
@@ -120,11 +120,11 @@ def show(name: str, result: Evaluation, seconds: float) -> None:
     )
 
 
-def night(work: Path, recordings: int, seed: int) -> Path:
+def night(work: Path, recordings: int, seed: int, shape: tuple[int, int]) -> Path:
     """Make a night, if it is not there."""
     folder = work / f"night-{seed}"
     if not (folder / "truth.csv").exists():
-        simulate_night(folder, recordings, "fits", seed)
+        simulate_night(folder, recordings, "fits", seed, shape=shape)
     return folder
 
 
@@ -134,14 +134,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--recordings", type=int, default=40)
     parser.add_argument("--seed", type=int, default=2027)
+    parser.add_argument("--shape", default="480x640", help="height and width of the frames")
     parser.add_argument("--work", type=Path, help="folder for the nights; kept, and used again")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         work = args.work or Path(temporary)
-        own, test = (night(work, args.recordings, seed) for seed in (args.seed + 1, args.seed))
+        height, width = map(int, args.shape.split("x"))
+        nights = [night(work, args.recordings, seed, (height, width)) for seed in (args.seed + 1, args.seed)]
+        own, test = nights
         weights = work / "tiles.npz"
         train_tiles(own, weights, args.seed)
-        print(f"recordings = {args.recordings}, seed = {args.seed}")
+        print(f"recordings = {args.recordings}, seed = {args.seed}, shape = {args.shape}", flush=True)
         print("| method | recall | recall, signal-to-noise over 6 | precision | seconds |")
         print("| --- | --- | --- | --- | --- |")
         started = time.perf_counter()
