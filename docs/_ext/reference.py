@@ -88,6 +88,7 @@ def tables() -> Iterator[str]:
 
     named = (
         ("[window]", core.WindowSettings),
+        ("[tile]", core.TileSettings),
         ("[accept]", core.AcceptSettings),
         ("[calibrate]", core.CalibrateSettings),
         ("[station.CODE]", core.StationSettings),

@@ -152,6 +152,7 @@ def test_every_setting_of_a_plugin_is_documented(name):
     "cls",
     [
         tables.WindowSettings,
+        tables.TileSettings,
         tables.AcceptSettings,
         tables.CalibrateSettings,
         tables.StationSettings,
