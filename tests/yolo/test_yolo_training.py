@@ -4,11 +4,13 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
+from torch.nn import functional
 from yolo_samples import Blobs, plan_in
 
 from astrodetect.core.errors import AstrodetectError, ConfigurationError
@@ -16,6 +18,9 @@ from astrodetect.methods.boxes import pairwise
 from astrodetect.methods.suppression import suppress
 from astrodetect.plugins.models.yolo.finding import find
 from astrodetect.plugins.models.yolo.weights import load
+from astrodetect.training.boxes.datasets import BoxLoader, sample_rng
+from astrodetect.training.boxes.last_layer import refit_parameters
+from astrodetect.training.boxes.targets import BoxTargets
 from astrodetect.training.config import read_plan, read_training
 from astrodetect.training.state import read_state
 from astrodetect.training.trainer import Trainer
@@ -233,3 +238,50 @@ def test_all_mistakes_of_a_training_file_are_told_at_once(tmp_path):
 def test_what_is_for_labels_refuses_boxes(tmp_path):
     with pytest.raises((ConfigurationError, AstrodetectError), match="yolo"):
         read_training(written(tmp_path))
+
+
+class Grey(nn.Module):
+    """A backbone that gives the mean brightness of a cell of 8 pixels, and its square."""
+
+    def forward(self, images):
+        mean = functional.avg_pool2d(images, 8)
+        return torch.cat([mean, mean**2], dim=1)
+
+
+def grey(channels):
+    return Grey()
+
+
+@dataclass(frozen=True)
+class Measured(Blobs):
+    """Blobs one to an image, whose first parameter follows from their brightness and the second is chance."""
+
+    names: tuple[str, ...] = ("level", "chance")
+
+    def sample(self, split, number, epoch=0):
+        rng = sample_rng(1, split, number, epoch)
+        level = rng.uniform(0.2, 1)
+        image = np.zeros((1, *self.shape), np.float32)
+        image[:, 8:16, 16:24] = level
+        parameters = [[0.1 + 0.5 * level - 0.3 * level**2, rng.uniform()]]
+        return image, BoxTargets([[16, 8, 24, 16]], [0], parameters)
+
+
+def test_the_last_layer_is_fitted_anew_by_least_squares(tmp_path):
+    data = Measured((32, 32), train=64)
+    settings = {"network": "test_yolo_training:grey", "priors": ((8.0, 8.0), (30.0, 30.0)),
+                "parameters": data.names, "parameter": (0.5, -0.2, 1.2)}  # fmt: skip
+    plan = plan_in(tmp_path, data, model=settings, association={"nearest_share": 1.0})
+    task = plan.task()
+    model = task.start()
+    before = model.head.weight.detach().clone()
+    assert refit_parameters(model, task.criterion, BoxLoader(data, "train", 16), torch.device("cpu")) == 64
+    for number in range(5):
+        image, targets = data.sample("validation", number)
+        (found,) = find(model.eval(), torch.from_numpy(image[None]), [0.0, 1.0])
+        own = found.parameters[np.flatnonzero(pairwise(found.boxes, targets.boxes)[:, 0] > 0.9)[0]]
+        assert own[0] == pytest.approx(targets.parameters[0, 0], abs=0.01)
+        assert 0.2 < own[1] < 0.8  # of chance the mean is known
+    channels = model.config.unit_channels
+    kept = [row for row in range(2 * channels) if row not in (channels - 2, channels - 1)]
+    assert torch.equal(model.head.weight[kept], before[kept])

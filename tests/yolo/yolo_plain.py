@@ -87,8 +87,7 @@ def _one_cell(cell, inside, boxes, objectness, targets, priors, config, how, lim
             there = [q for q in usable if q in kind]
             return max(there, key=lambda q: fits(boxes[cell][q], box)) if there else otherwise
 
-        sides = box[3 : 3 + config.axes] - box[: config.axes]
-        volumes = priors.prod(1)
+        sides, volumes = box[3 : 3 + config.axes] - box[: config.axes], priors.prod(1)
         if (sides < how.smallest_scale * priors[volumes.argmin()]).all():
             p = among(set(np.flatnonzero(volumes <= volumes.min() + 1e-3)), p)
         elif value < limits.low or how.nearest_share == 1:
@@ -96,7 +95,7 @@ def _one_cell(cell, inside, boxes, objectness, targets, priors, config, how, lim
         waiting.remove(t)
         amount = fits(boxes[cell][p], box)
         unsure = amount < limits.difficult_overlap or objectness[cell][p] < limits.difficult_objectness
-        if bool(targets.difficult[t]) and unsure:
+        if targets.difficult[t] and unsure:
             continue
         free.discard(p)
         result.lock[(*cell, p)] = 2

@@ -16,6 +16,7 @@ from astrodetect.plugins.models.yolo.targets import Targets
 from astrodetect.plugins.models.yolo.weights import load
 from astrodetect.training import transfer
 from astrodetect.training.boxes.datasets import BoxLoader
+from astrodetect.training.boxes.last_layer import refit_parameters
 from astrodetect.training.boxes.reuse import Reused
 from astrodetect.training.boxes.targets import BoxTargets
 from astrodetect.training.boxes.tuning import tune
@@ -95,9 +96,9 @@ class BoxTask(Task):
         save(cast(Yolo, model), path, {"training": self.plan.fingerprint(), "validation": dict(row)})
 
     def finish(self, path: Path, device: torch.device) -> None:
-        """Settle the thresholds and the calibration of the model on the validation split."""
-        if self.plan.model.axes == 3:
-            return
+        """Fit the last layer anew, and settle thresholds and calibration on the validation split."""
         trained = load(path, str(device))
-        tuned = tune(trained.model, self.validation, device)
-        save(trained.model, path, {**trained.info, **vars(tuned)})
+        if self.plan.model.n_parameters:
+            refit_parameters(trained.model, self.criterion, self.loader, device)
+        tuned = vars(tune(trained.model, self.validation, device)) if self.plan.model.axes == 2 else {}
+        save(trained.model, path, {**trained.info, **tuned})

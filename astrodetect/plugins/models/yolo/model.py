@@ -86,6 +86,17 @@ class Yolo(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Give the output (B, P U, cells ...) for images (B, C, H, W) or (B, C, D, H, W).
 
+        Raises
+        ------
+        AstrodetectError
+            As `features`.
+        """
+        output: Tensor = self.head(self.features(images))
+        return output
+
+    def features(self, images: Tensor) -> Tensor:
+        """Give what the last layer reads (B, F, cells ...) from images (B, C, H, W) or (B, C, D, H, W).
+
         Images whose sides the cells do not divide are continued with black at their ends.
 
         Raises
@@ -104,8 +115,7 @@ class Yolo(nn.Module):
         if any(missing):
             edges = [edge for side in reversed(missing) for edge in (0, side)]
             values = functional.pad(values, edges)
-        output: Tensor = self.head(last_map(self.body(values)))
-        return output
+        return last_map(self.body(values))
 
 
 def asinh(values: Tensor) -> Tensor:
