@@ -108,12 +108,10 @@ def excess_light(window: Window, stride: int) -> NDArray[np.float32]:
         common (key frames of a codec, lightning) is taken off.
     """
     per_cell = max(stride // _BIN, 1)
-    light = []
-    for sums, highest in _Bins(window).in_cells(per_cell):
-        # What fills a cell and its neighbours is a cloud, or light on it.
-        common = _wide_mean(sums) / per_cell**2
-        light.append(highest * np.float32(0.5) - 4 * np.maximum(common, 0))
-    return _standardised(np.stack(light))
+    sums, highest = _Bins(window).in_cells(per_cell)
+    # What fills a cell and its neighbours is a cloud, or light on it.
+    common = _wide_mean(sums) / per_cell**2
+    return _standardised(highest * np.float32(0.5) - 4 * np.maximum(common, 0))
 
 
 class _Bins:
@@ -207,15 +205,15 @@ class _Bins:
         d /= noise[: height // _BIN : 5, : width // _BIN : 5]
         return d
 
-    def in_cells(self, per_cell: int) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    def in_cells(self, per_cell: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Give for each frame and cell the sum of its bins, and the highest sum of two by two of them."""
-        if not self._fast:
-            for difference in self._differences(range(len(self._frames))):
-                sums = in_cells(self._significance(difference), per_cell, "sum")
-                yield sums, in_cells(self._squares(), per_cell, "max")
-            return
         shape = (len(self._frames), *(-(-side // per_cell) for side in self._z.shape))
         sums, highest = np.empty(shape, np.float32), np.empty(shape, np.float32)
+        if not self._fast:
+            for number, difference in enumerate(self._differences(range(len(self._frames)))):
+                sums[number] = in_cells(self._significance(difference), per_cell, "sum")
+                highest[number] = in_cells(self._squares(), per_cell, "max")
+            return sums, highest
         frames, words = self._fast.as_words(self._frames)
         ends = np.float32(_FAINTEST), np.float32(_BRIGHTEST)
         given = self._background, self._weight, ends, per_cell, sums, highest
@@ -223,7 +221,7 @@ class _Bins:
         bounds = np.linspace(0, len(frames), threads + 1).astype(int).tolist()
         parts = [slice(*pair) for pair in pairwise(bounds)]
         share(lambda part: light(frames, words, part.start, part.stop, *given), parts, threads)
-        yield from zip(sums, highest, strict=True)
+        return sums, highest
 
     def _difference(self, number: int) -> NDArray[np.float32]:
         """Give the bins of a frame less the background; valid until the next."""
@@ -293,7 +291,7 @@ def _summed(frame: NDArray[Any], rows: NDArray[Any], sums: NDArray[Any]) -> NDAr
 def _wide_mean(cells: NDArray[np.float32]) -> NDArray[np.float32]:
     from scipy.ndimage import uniform_filter
 
-    out: NDArray[np.float32] = uniform_filter(cells, 3, mode="nearest")
+    out: NDArray[np.float32] = uniform_filter(cells, (1, 3, 3), mode="nearest")
     return out
 
 

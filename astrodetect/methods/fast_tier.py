@@ -8,6 +8,7 @@ ready beside it, and takes over between two windows.
 from __future__ import annotations
 
 import threading
+from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
@@ -86,6 +87,7 @@ def loaded(frames: np.ndarray[Any, Any]) -> bool:
     return (frames.dtype.name, len(frames) % 2) in _ready
 
 
+@lru_cache(maxsize=1)
 def _on_disk() -> bool:
     """Tell whether machine code of this version lies beside the modules."""
     folder = Path(__file__).parent
