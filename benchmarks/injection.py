@@ -23,7 +23,7 @@ import numpy as np
 
 from astrodetect import Catalog, Pipeline
 from astrodetect.evaluation import Evaluation, evaluate, read_tracks, read_truth
-from astrodetect.evaluation.completeness import by_place, write_plots
+from astrodetect.evaluation.completeness import binned, by_place, write_plots
 from astrodetect.evaluation.report import to_text
 from astrodetect.simulation.injection.command import run
 from astrodetect.simulation.truth import TRUTH_COLUMNS, write_csv
@@ -89,6 +89,28 @@ def together(results: list[Evaluation]) -> Evaluation:
     )
 
 
+def draw(results: dict[str, Evaluation], folder: Path) -> None:
+    """Draw the completeness of each camera by signal-to-noise, with 95 % intervals."""
+    from astrodetect.plots.style import COLOURS, new_figure, save, style
+
+    edges = (3, 4, 6, 9, 14, 22, 35, 50)
+    folder.mkdir(parents=True, exist_ok=True)
+    _, axes = new_figure()
+    with style():
+        for number, (name, result) in enumerate(results.items()):
+            rows = [row for row in binned(result, "peak_snr", edges) if row[2].n]
+            at = [float(np.sqrt(low * high)) * (1 + 0.02 * number) for low, high, _ in rows]
+            value = np.array([rate.value for *_, rate in rows])
+            ends = np.array([rate.interval for *_, rate in rows]).T
+            bars = np.abs(ends - value)
+            axes.errorbar(at, value, bars, fmt="o-", ms=3, elinewidth=0.7, color=COLOURS[number], label=name)
+        axes.set(xscale="log", xlabel="peak signal-to-noise", ylabel="fraction found", ylim=(-0.02, 1.04))
+        axes.set_xticks([3, 5, 10, 20, 50], ["3", "5", "10", "20", "50"])
+        axes.xaxis.set_minor_formatter("")
+        axes.legend(loc="upper left")
+    save(axes, folder / "injection-cameras.png", 150)
+
+
 def main() -> int:
     """Put meteors in, run, print, draw."""
     warnings.simplefilter("ignore")
@@ -113,17 +135,17 @@ def main() -> int:
             into, folder = Path(data) / place, work / name
             more: dict[str, Any] = {"mask": circle_mask(work)} if name == "all-sky" else {}
             copies = max(1, round(share * args.copies))
-            run(
-                folder, inject=into, meteors=2, copies=copies, known=known, seed=args.seed, force=True, **more
-            )
+            if not folder.with_suffix(".h5").is_file():
+                made = {"meteors": 2, "copies": copies, "known": known, "seed": args.seed, **more}
+                run(folder, inject=into, force=True, **made)
             results.append(judged(Pipeline.from_toml(args.pipeline), folder))
             print(f"\n== {name}: {place}, {copies} copies\n{to_text(results[-1])}", flush=True)
         everything = together(results)
         print(f"== all\n{to_text(everything)}")
         print(f"by place: {[[str(rate) for rate in row] for row in by_place(everything)]}")
         if args.figures:
-            for path in write_plots(everything, args.figures):
-                print(path)
+            draw(dict(zip(args.cameras, results, strict=True)), args.figures)
+            write_plots(everything, args.figures)
     return 0
 
 
