@@ -192,4 +192,5 @@ WORLDS: dict[str, Prepare] = {
     "plugins/hooks.md": nothing,
     "plugins/stability.md": nothing,
     "simulation.md": nothing,
+    "source-detection.md": nothing,
 }
