@@ -92,16 +92,16 @@ def main() -> None:
     parser.add_argument("--no-crowded", action="store_true", help="leave the crowded field out")
     parser.add_argument("--sliding", type=float, default=60.0, help="seconds of its training; 0: none")
     parser.add_argument("--seed", type=int, default=0, help="other fields to tune on and to judge")
-    parser.add_argument("--earlier", type=Path, help="JSON of an earlier run, to compare with")
+    parser.add_argument(
+        "--tuned", type=Path, help="JSON of an earlier run, for classical settings"
+    )
     parser.add_argument("--json", type=Path, help="write all figures to a file, too")
     arguments = parser.parse_args()
     classical = [name for name in arguments.classical.split(",") if name]
     rows: list[dict[str, object]] = []
-    if arguments.earlier:
-        told = json.loads(arguments.earlier.read_text(encoding="utf-8"))
-        rows = [row for row in told if (row["size"], row["seed"]) == (arguments.size, arguments.seed)]
+    known = json.loads(arguments.tuned.read_text(encoding="utf-8")) if arguments.tuned else []
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(Path(folder), arguments.size, arguments.tuning_size, arguments.seed)
+        bench = Bench(Path(folder), arguments.size, arguments.tuning_size, arguments.seed, known)
         print(HEAD)
         scenes = [RadioScene(noise=noise, density=density) for noise in NOISES for density in DENSITIES]
         for number in map(int, filter(None, arguments.settings.split(","))):
@@ -128,6 +128,7 @@ class Bench:
     size: int
     tuning_size: int
     seed: int
+    known: list[dict[str, Any]] = field(default_factory=list)
 
     def compare(
         self, scene: RadioScene, number: int, classical: list[str], pipelines: list[str]
@@ -136,7 +137,7 @@ class Bench:
         practice = self.field(scene, self.tuning_size, TUNING + number)
         judged = self.field(scene, self.size, UNSEEN + number)
         rows = []
-        for tuned in self.detectors(practice, classical, pipelines):
+        for tuned in self.detectors(practice, classical, pipelines, number):
             row = self.judge(tuned, judged)
             row |= {"setting": number, "noise": scene.noise, "density": scene.density}
             print(line(row), flush=True)
@@ -144,12 +145,18 @@ class Bench:
         return rows
 
     def detectors(
-        self, practice: tuple[Path, Sources], classical: list[str], pipelines: list[str]
+        self, practice: tuple[Path, Sources], classical: list[str], pipelines: list[str], setting: object
     ) -> Iterator[Tuned]:
-        """Give the detectors, tuned on a field."""
+        """Give the detectors, tuned on a field, or as they were tuned for this setting before."""
+        found = {row["detector"]: row for row in self.known if row["setting"] == setting}
         start: dict[str, object] = {}
         for name in sorted(classical, reverse=True):  # sep comes first, and says where to begin
-            tuned = search(name, lambda text: detect(text, practice[0])[0], practice[1], start)
+            if name in found:
+                old = found[name]
+                text = pipeline_text(name, old["chosen"])
+                tuned = Tuned(name, text, old["chosen"], old["cut"], old["factors"])
+            else:
+                tuned = search(name, lambda text: detect(text, practice[0])[0], practice[1], start)
             start = tuned.chosen
             yield tuned
         for name in pipelines:
@@ -195,7 +202,7 @@ class Bench:
         print(f"\ncrowded field: density {density:.0f}, {share:.1%} of the sources blended; within 3 pixels")
         print("detector          completeness@0.93  completeness  of blended  purity  seconds")
         rows = []
-        detectors = self.detectors(practice, classical, pipelines)
+        detectors = self.detectors(practice, classical, pipelines, "crowded")
         for tuned in chain(detectors, [self.sliding(scene, practice, sliding)] if sliding else []):
             tuned.cut = cut_at_purity(detect(tuned.text, practice[0])[0], practice[1])
             row = self.judge(tuned, judged) | {"setting": "crowded", "noise": scene.noise, "density": density}
