@@ -1,12 +1,12 @@
 """Run the built-in pipeline on real recordings and compare with what is known of them.
 
-    ASTRODETECT_DATA=/path/to/data python benchmarks/real_recordings.py [--sweep [TABLE ...]]
+    ASTRODETECT_DATA=/path/to/data python benchmarks/real_recordings.py [--sweep [TABLE[.SETTING] ...]]
 
 Needs a folder with ``rms/`` (FF files with ``truth.csv``), ``clips/`` (videos with ``.track.csv``),
 ``allsky/`` and ``ufo/`` (images without meteors). Prints an outcome per recording and the counts; ends
 with status 1 if
 one of the requirements is not met. ``--sweep`` repeats it with each threshold a fifth lower and higher: of
-all tables of the pipeline, or of those that are named.
+all, or of those that are named.
 """
 
 from __future__ import annotations
@@ -241,7 +241,10 @@ def main() -> int:
     warnings.simplefilter("ignore")
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument(
-        "--sweep", nargs="*", metavar="TABLE", help="repeat with each threshold a fifth lower and higher"
+        "--sweep",
+        nargs="*",
+        metavar="TABLE[.SETTING]",
+        help="repeat with each threshold a fifth lower and higher",
     )
     parser.add_argument("--no-stills", action="store_true")
     args = parser.parse_args()
@@ -255,7 +258,7 @@ def main() -> int:
     bad = sum(not good for _, good, _ in results)
     if args.sweep is not None:
         for name, pipeline in variants():
-            if args.sweep and name.split(".")[0] not in args.sweep:
+            if not name.startswith(tuple(args.sweep or ("",))):
                 continue
             failed = [item for item, good, _ in outcome(pipeline, data, False, False) if not good]
             print(

@@ -1,12 +1,12 @@
 """Recall and precision of the built-in pipeline on a simulated night.
 
-    python benchmarks/simulated_night.py [--recordings 40] [--seed 2027] [--sweep [TABLE ...]]
+    python benchmarks/simulated_night.py [--recordings 40] [--seed 2027] [--sweep [TABLE[.SETTING] ...]]
 
 Half of the recordings have cloud, Moon or twilight; meteors of 1 to 30 pixels per frame and a peak
 signal-to-noise of 3 to 50, both log-uniform, and five distractors each. The seed is used in fitting nothing.
 Prints the settings of the generator and figures by speed and signal-to-noise. ``--sweep`` gives instead,
 for the recordings with a bright meteor, what each threshold changes, a fifth lower and higher: all of
-them, or those of some tables of the pipeline.
+them, or those that are named.
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ def main() -> int:
     parser.add_argument(
         "--night", type=Path, help="folder for the night; kept, and used again if it is there"
     )
-    parser.add_argument("--sweep", nargs="*", metavar="TABLE", help="change each threshold by a fifth")
+    parser.add_argument(
+        "--sweep", nargs="*", metavar="TABLE[.SETTING]", help="change each threshold by a fifth"
+    )
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = args.night or Path(temporary) / "night"
@@ -62,7 +64,7 @@ def main() -> int:
 
 def sweep(folder: Path, tables: list[str]) -> bool:
     """Print what each threshold changes; tell whether the requirements are met all the same."""
-    chosen = [item for item in variants() if not tables or item[0].split(".")[0] in tables]
+    chosen = [item for item in variants() if item[0].startswith(tuple(tables or ("",)))]
     good = True
     for name, result in swept(folder, [("as it is", Pipeline.from_toml("meteor")), *chosen]):
         recall, precision = result.recall_where("peak_snr", BRIGHT), result.precision
