@@ -14,7 +14,13 @@ from documents import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 #: Modules by the distributions that bring them, where the names differ.
-BRINGS = {"pillow": "PIL", "pyyaml": "yaml", "tomli-w": "tomli_w", "annotated-types": "annotated_types"}
+BRINGS = {
+    "pillow": "PIL",
+    "pyyaml": "yaml",
+    "tomli-w": "tomli_w",
+    "scikit-image": "skimage",
+    "annotated-types": "annotated_types",
+}
 
 
 def test_every_dependency_has_a_lowest_version_and_every_extra_is_documented():
