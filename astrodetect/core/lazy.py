@@ -48,12 +48,11 @@ class LazyPlane:
 
     def __getitem__(self, where: Any) -> Array:
         if where is Ellipsis:
+            _check_whole(self.shape)
             where = (slice(None), slice(None))
         if not (isinstance(where, tuple) and len(where) == 2 and all(isinstance(w, slice) for w in where)):
             raise TypeError("a lazy plane is cut as plane[y0:y1, x0:x1]")
         rows, columns = (_plain(cut, length) for cut, length in zip(where, self.shape, strict=True))
-        if (rows, columns) == (slice(0, self.shape[0]), slice(0, self.shape[1])):
-            _check_whole(self.shape)
         return self._read(rows, columns)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:

@@ -71,8 +71,9 @@ def seen_in(
             source.in_tiles = True
             with opened(source, there):
                 image, factor = reduced(source)
-            keep = np.ones(len(block.detections), np.bool_) if rejected else block.detections["accepted"]
-            return Seen(image, factor, block.detections.take(np.asarray(keep, dtype=np.bool_)))
+            found = block.detections
+            kept = found if rejected or not len(found) else found.take(found["accepted"].astype(bool))
+            return Seen(image, factor, kept)
     raise AstrodetectError(f"{catalog.path}: holds no recording {recording or 'at all'}")
 
 

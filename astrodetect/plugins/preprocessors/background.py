@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from annotated_types import Ge
 
+from astrodetect.core import limits
 from astrodetect.core.data import Stream, Window
 from astrodetect.core.errors import AstrodetectError
 from astrodetect.core.lazy import is_lazy
@@ -110,7 +111,7 @@ def still_planes(
     Window
         With ``max``, ``background``, ``image``, ``std``, ``argmax``.
     """
-    if window.frames is None and window.planes["max"].size > MOST_AT_ONCE:
+    if window.frames is None and window.planes["max"].size > min(MOST_AT_ONCE, limits.current().pixels):
         return lazy_planes(window, box)
     frame = np.array(window.planes["max"][...] if window.frames is None else window.frames[0])
     unseen = ~np.isfinite(frame) if frame.dtype.kind == "f" else np.zeros(frame.shape, np.bool_)
