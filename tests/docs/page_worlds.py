@@ -191,6 +191,7 @@ WORLDS: dict[str, Prepare] = {
     "operations.md": archive,
     "plugins/hooks.md": nothing,
     "plugins/stability.md": nothing,
+    "injection.md": nothing,
     "simulation.md": nothing,
     "source-detection.md": nothing,
 }
