@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from astrodetect.methods.suppression import suppress
 from astrodetect.plugins.models.yolo.finding import find
 from astrodetect.plugins.models.yolo.weights import load
 from astrodetect.training.boxes.datasets import BoxLoader, sample_rng
-from astrodetect.training.boxes.last_layer import refit_parameters
+from astrodetect.training.boxes.last_layer import refit_objectness, refit_parameters
 from astrodetect.training.boxes.targets import BoxTargets
 from astrodetect.training.config import read_plan, read_training
 from astrodetect.training.state import read_state
@@ -285,3 +286,35 @@ def test_the_last_layer_is_fitted_anew_by_least_squares(tmp_path):
     channels = model.config.unit_channels
     kept = [row for row in range(2 * channels) if row not in (channels - 2, channels - 1)]
     assert torch.equal(model.head.weight[kept], before[kept])
+
+
+def test_the_kept_training_file_is_valid():
+    plan = read_plan(Path(__file__).parents[2] / "examples" / "learned" / "galaxies.toml")
+    assert plan.model.network == "tiny"
+
+
+@dataclass(frozen=True)
+class Lamps(Blobs):
+    """A bright square that counts, and a fainter one that does not."""
+
+    def sample(self, split, number, epoch=0):
+        image = np.zeros((1, *self.shape), np.float32)
+        image[:, 8:16, 16:24], image[:, 24:32, 0:8] = 1.0, 0.4
+        return image, BoxTargets([[16, 8, 24, 16]], [0])
+
+
+def test_objectness_is_fitted_anew_to_what_is_right(tmp_path):
+    data = Lamps((32, 32), train=48)
+    model = (
+        plan_in(tmp_path, data, {"network": "test_yolo_training:grey", "priors": ((8.0, 8.0),)})
+        .task()
+        .start()
+    )
+    state = model.head.state_dict()
+    state["bias"][7] = 0.0  # at first every cell may hold something
+    model.head.load_state_dict(state)
+    refit_objectness(model, BoxLoader(data, "train", 16), torch.device("cpu"))
+    (found,) = find(model, torch.from_numpy(data.sample("train", 0)[0][None]), [0.0])
+    right = (found.cells == [0, 1, 2]).all(axis=1)
+    assert found.objectness[right] > 0.8
+    assert found.objectness[~right].max() < 0.2

@@ -16,7 +16,7 @@ from astrodetect.plugins.models.yolo.targets import Targets
 from astrodetect.plugins.models.yolo.weights import load
 from astrodetect.training import transfer
 from astrodetect.training.boxes.datasets import BoxLoader
-from astrodetect.training.boxes.last_layer import refit_parameters
+from astrodetect.training.boxes.last_layer import refit_objectness, refit_parameters
 from astrodetect.training.boxes.reuse import Reused
 from astrodetect.training.boxes.targets import BoxTargets
 from astrodetect.training.boxes.tuning import tune
@@ -98,7 +98,10 @@ class BoxTask(Task):
     def finish(self, path: Path, device: torch.device) -> None:
         """Fit the last layer anew, and settle thresholds and calibration on the validation split."""
         trained = load(path, str(device))
+        model, tuned = trained.model, {}
         if self.plan.model.n_parameters:
-            refit_parameters(trained.model, self.criterion, self.loader, device)
-        tuned = vars(tune(trained.model, self.validation, device)) if self.plan.model.axes == 2 else {}
-        save(trained.model, path, {**trained.info, **tuned})
+            refit_parameters(model, self.criterion, self.loader, device)
+        if self.plan.model.axes == 2:
+            refit_objectness(model, self.loader, device)
+            tuned = vars(tune(model, self.validation, device))
+        save(model, path, {**trained.info, **tuned})

@@ -20,9 +20,9 @@ from astrodetect.training.boxes.datasets import BoxLoader
 from astrodetect.training.boxes.targets import BoxTargets
 
 #: Boxes below are not looked at.
-_LEAST = 0.1
+LEAST = 0.1
 #: Thresholds that are tried first, and the steps around the best of them that are tried then.
-_COARSE, _FINE = np.arange(_LEAST, 0.96, 0.05), np.array([-0.02, 0.02])
+_COARSE, _FINE = np.arange(LEAST, 0.96, 0.05), np.array([-0.02, 0.02])
 #: Times that all thresholds are gone through: what is best for one depends on the others.
 _PASSES = 2
 
@@ -67,8 +67,8 @@ def tune(model: Yolo, images: BoxLoader, device: torch.device) -> Tuned:
     scenes = []
     model.eval()
     for batch, targets in images.batches():
-        every = find(model, batch.to(device), [_LEAST] * n)
-        scenes += [_Scene(found, _true(own, shape), shape) for found, own in zip(every, targets, strict=True)]
+        every = find(model, batch.to(device), [LEAST] * n)
+        scenes += [Scene(found, _true(own, shape), shape) for found, own in zip(every, targets, strict=True)]
     thresholds = np.full(n, 0.5)
     best = _total(scenes, thresholds)
     for _ in range(_PASSES):
@@ -88,7 +88,7 @@ def tune(model: Yolo, images: BoxLoader, device: torch.device) -> Tuned:
 
 
 @dataclass(frozen=True)
-class _Scene:
+class Scene:
     """What was found in an image, and what is in it."""
 
     found: Found
@@ -100,12 +100,12 @@ class _Scene:
         """Objects to be found."""
         return int((~self.true["difficult"]).sum())
 
-    def kept(self, thresholds: NDArray[np.float64]) -> Sources:
-        """Give what is left above the thresholds when the best of each object is kept."""
+    def kept(self, thresholds: NDArray[np.float64]) -> tuple[Found, Sources]:
+        """Give what is left above the thresholds when the best of each object is kept, twice."""
         own = self.found.take(np.flatnonzero(self.found.objectness >= thresholds[self.found.prior]))
         flat = own.boxes[:, [0, 1, 3, 4]]
         rows = suppress(flat, own.objectness, level_limits(own.objectness), "diou", classes=own.classes)
-        return _table(flat[rows], own.parameters[rows], self.shape, rank=own.objectness[rows])
+        return own.take(rows), _table(flat[rows], own.parameters[rows], self.shape, rank=own.objectness[rows])
 
     def outcome(self, found: Sources) -> NDArray[np.int8]:
         """Say of each box whether it is right, false, or on a difficult object."""
@@ -115,11 +115,18 @@ class _Scene:
 
     def value(self, thresholds: NDArray[np.float64]) -> float:
         """Give what the boxes above the thresholds are worth."""
-        found = self.kept(thresholds)
+        found = self.kept(thresholds)[1]
         if self.shape is not None:
             return score_sources(found, self.true).value
         outcome = self.outcome(found)
         return float((outcome == HIT).sum() - (outcome == 0).sum())
+
+
+def scenes_of(model: Yolo, images: torch.Tensor, targets: Sequence[BoxTargets]) -> list[Scene]:
+    """Search images for all that is not quite unlikely."""
+    shape = model.config.shape_parameters
+    every = find(model, images, [LEAST] * len(model.config.priors))
+    return [Scene(found, _true(own, shape), shape) for found, own in zip(every, targets, strict=True)]
 
 
 def _true(targets: BoxTargets, shape: ShapeParameters | None) -> Sources:
@@ -138,15 +145,15 @@ def _table(
     return Sources.of({**dict(zip(names, boxes.T, strict=True)), **measured, **more})
 
 
-def _total(scenes: Sequence[_Scene], thresholds: NDArray[np.float64]) -> float:
+def _total(scenes: Sequence[Scene], thresholds: NDArray[np.float64]) -> float:
     return sum(scene.value(thresholds) for scene in scenes)
 
 
-def _calibration(scenes: Sequence[_Scene]) -> tuple[float, float]:
+def _calibration(scenes: Sequence[Scene]) -> tuple[float, float]:
     """Fit the sigmoid of a line to what became of boxes, by Newton's method (Platt 1999)."""
     sure, right = [], []
     for scene in scenes:
-        found = scene.kept(np.full(64, _LEAST))
+        found = scene.kept(np.full(64, LEAST))[1]
         outcome = scene.outcome(found)
         judged = outcome != IGNORED
         sure.append(found["rank"][judged])
@@ -155,10 +162,30 @@ def _calibration(scenes: Sequence[_Scene]) -> tuple[float, float]:
     x, y = np.log(chance / (1 - chance)), np.concatenate(right).astype(float)
     if not 0 < y.sum() < len(y):
         return 1.0, 0.0
-    design = np.stack([x, np.ones_like(x)], axis=1)
-    line = np.array([1.0, 0.0])
+    slope, offset = logistic(np.stack([x, np.ones_like(x)], axis=1), y, np.array([1.0, 0.0]))
+    return round(float(slope), 4), round(float(offset), 4)
+
+
+def logistic(
+    design: NDArray[np.float64], right: NDArray[np.float64], start: NDArray[np.float64], ridge: float = 1e-6
+) -> NDArray[np.float64]:
+    """Fit the sigmoid of a linear function to yes and no, by Newton's method.
+
+    Parameters
+    ----------
+    design : (n, d) array
+        What it is a function of.
+    right : (n,) array
+        0 or 1.
+    start : (d,) array
+        Coefficients to begin with.
+    ridge : float
+        Holds coefficients near the start where nothing else does.
+    """
+    line = start.copy()
     for _ in range(25):
         p = 1 / (1 + np.exp(-np.clip(design @ line, -30, 30)))
-        curvature = (design * (p * (1 - p))[:, None]).T @ design + 1e-6 * np.eye(2)
-        line = line + np.clip(np.linalg.solve(curvature, design.T @ (y - p)), -1, 1)
-    return round(float(line[0]), 4), round(float(line[1]), 4)
+        curvature = (design * (p * (1 - p))[:, None]).T @ design + ridge * np.eye(len(line))
+        step = np.linalg.solve(curvature, design.T @ (right - p) - ridge * (line - start))
+        line = line + step * min(1.0, 2.0 / max(1e-9, float(np.abs(design @ step).max())))
+    return line

@@ -28,6 +28,8 @@ class Found:
         ``x_min, y_min, z_min, x_max, y_max, z_max``, half open, in pixels, cut at the edges of the image.
     objectness, probability : (N,) float32 array
         Of the unit. Objectness says how well the box fits as well, and is what boxes are ranked by.
+    cells : (N, 3) int64 array
+        Plane, row and column of the cell.
     prior : (N,) int64 array
         Which unit of its cell it is.
     classes : (N,) int64 array
@@ -41,6 +43,7 @@ class Found:
     boxes: NDArray[np.float64]
     objectness: NDArray[np.float32]
     probability: NDArray[np.float32]
+    cells: NDArray[np.int64]
     prior: NDArray[np.int64]
     classes: NDArray[np.int64]
     class_probability: NDArray[np.float32]
@@ -141,6 +144,7 @@ def _decoded(
         "boxes": cut,
         "objectness": (units.objectness - loss).clamp_min(0),
         "probability": (units.probability - loss).clamp_min(0),
+        "cells": torch.stack([plane, row, column], dim=-1),
         "prior": prior,
         "classes": classes,
         "class_probability": chance,
