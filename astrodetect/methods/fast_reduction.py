@@ -31,8 +31,8 @@ TYPES = ("uint8", "uint16", "int16", "float32")
 #: Longer windows are left to the NumPy tier.
 MOST_FRAMES = 65
 
-#: Pixels of all frames that are brought into the cache together.
-TOUCHED = 8192
+#: Bytes of each frame that are brought into the cache together.
+TOUCHED = 16384
 
 
 def layout(n_frames: int) -> tuple[int, int, int]:
@@ -248,13 +248,14 @@ def reduce_range(
     pivot, total, squares = np.empty(P, np.float32), np.empty(P, np.float32), np.empty(P, np.float32)
     end = n_low + len(frames) - spare
     even = len(frames) % 2 == 0
+    ahead = TOUCHED // frames.itemsize
     rows[:] = ends[0]
     touched = 0
     for start in range(first, last, P):
         stop = min(start + P, last)
         n = stop - start
-        if (start - first) % TOUCHED == 0:
-            touched += _touch(frames, start, min(start + TOUCHED, last))
+        if (start - first) % ahead == 0:
+            touched += _touch(frames, start, min(start + ahead, last))
         rows[: n_low * P] = ends[0]
         rows[end * P : n_rows * P] = ends[0]
         _gather(frames, start, n, rows[n_low * P :])
