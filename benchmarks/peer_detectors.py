@@ -24,6 +24,8 @@ from astrodetect.core.stages import Detector, Postprocessor
 
 #: Side of a tile, and units of the network, of the Desert Fireball Network.
 TILE, UNITS = 25, 10
+#: Deviation of the blur before a threshold, in pixels: about that of a star.
+BLUR = 1.0
 #: Start and end of a line: x, y, frame each.
 Line = tuple[float, float, int, float, float, int]
 
@@ -82,7 +84,7 @@ class FrameDifference(Detector):
         return rows(lines, window.start)
 
     def _spots(self, frame: NDArray[Any], before: NDArray[Any]) -> list[tuple[float, float]]:
-        difference = frame.astype(np.float32) - before
+        difference = cv2.GaussianBlur(frame.astype(np.float32) - before, (0, 0), BLUR)
         centre, deviation = noise_of(difference)
         mask = cv2.dilate(
             (difference > centre + self.sigma * deviation).astype(np.uint8), np.ones((3, 3), np.uint8)
@@ -188,7 +190,7 @@ class ThresholdHough(Detector):
 
     def detect(self, window: Window) -> Detections:
         """Give the lines."""
-        image = np.asarray(window.planes["image"])
+        image = cv2.GaussianBlur(np.asarray(window.planes["image"]), (0, 0), BLUR)
         centre, deviation = noise_of(image)
         mask = (image > centre + self.sigma * deviation).astype(np.uint8) * 255
         mask = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))

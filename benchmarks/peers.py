@@ -34,9 +34,9 @@ from astrodetect.simulation.night import simulate_night
 
 #: Thresholds that are tried, in standard deviations.
 SIGMAS = {
-    "FrameDifference": (5.0, 7.0, 10.0),
-    "ThresholdHough": (6.0, 9.0, 13.0),
-    "DesertFireball": (5.0, 8.0, 12.0),
+    "FrameDifference": (4.0, 5.5, 7.5),
+    "ThresholdHough": (4.5, 6.0, 8.0),
+    "DesertFireball": (4.0, 6.0, 9.0),
 }
 NAMES = {
     "FrameDifference": "frame difference, linearity (freeture)",
