@@ -81,19 +81,19 @@ class Frequency(NamedTuple):
 
     Attributes
     ----------
-    count : int
+    n : int
         How often.
     hours : float
         In how long; 0 if that is not known.
     """
 
-    count: int
+    n: int
     hours: float
 
     @property
     def value(self) -> float:
         """Per hour; NaN if the time is not known."""
-        return self.count / self.hours if self.hours > 0 else math.nan
+        return self.n / self.hours if self.hours > 0 else math.nan
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -108,23 +108,23 @@ class Frequency(NamedTuple):
 
         if not self.hours > 0:
             return 0.0, math.inf
-        low = float(gammaincinv(self.count, 0.025)) if self.count else 0.0
-        return low / self.hours, float(gammaincinv(self.count + 1, 0.975)) / self.hours
+        low = float(gammaincinv(self.n, 0.025)) if self.n else 0.0
+        return low / self.hours, float(gammaincinv(self.n + 1, 0.975)) / self.hours
 
     def __str__(self) -> str:
         if not self.hours > 0:
-            return f"{self.count} in an unknown time"
+            return f"{self.n} in an unknown time"
         low, high = self.interval
         return (
-            f"{self.value:.3g} [{low:.3g}, {high:.3g}] per camera-hour ({self.count} in {self.hours:.3g} h)"
+            f"{self.value:.3g} [{low:.3g}, {high:.3g}] per camera-hour ({self.n} in {self.hours:.3g} h)"
         )
 
     def to_dict(self) -> dict[str, float | int | None]:
-        """Give count, time, rate and interval; None for what is not a number."""
+        """Give number, time, rate and interval; None for what is not a number."""
         known = self.hours > 0
         low, high = self.interval
         return {
-            "count": self.count,
+            "n": self.n,
             "hours": self.hours,
             "per_hour": self.value if known else None,
             "low": low,

@@ -79,7 +79,7 @@ def test_tables_and_json_have_it_all() -> None:
     assert "1/1" in "\n".join(to_text(result))
     values = json.loads(json.dumps(whole_dict(result), allow_nan=False))
     assert values["by_place"] == to_dict(result)["by_place"]
-    assert values["false_alarm_rate"]["count"] == 0
+    assert values["false_alarm_rate"]["n"] == 0
     assert {"by_magnitude", "by_duration", "by_snr", "by_speed"} <= set(values)
 
 
