@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -151,3 +152,31 @@ def source_table(
             **columns,
         }
     )
+
+
+def sources_by(
+    find: Callable[..., Mapping[str, Any] | None],
+    window: Window,
+    fwhm: float,
+    density: float,
+    **settings: Any,
+) -> Detections:
+    """Give the sources of any shape that a function finds in a window.
+
+    Parameters
+    ----------
+    find : callable
+        `astrodetect.methods.segments.find_segments` or `find_by_sep`.
+    window : Window
+        With planes ``image`` and ``std``.
+    fwhm, density : float
+        Of the Gaussian that smooths, and of the sources that are expected (`source_probability`).
+    **settings
+        For `find`.
+    """
+    seen = seen_in(window)
+    found = None if seen is None else find(*seen, fwhm=fwhm, **settings)
+    if found is None:
+        return Detections.empty()
+    probability = source_probability(found["snr"], fwhm, density)
+    return source_table(window, "source", probability=probability, **found)

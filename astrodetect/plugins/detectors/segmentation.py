@@ -12,13 +12,7 @@ from astrodetect.core.data import Window
 from astrodetect.core.detections import Detections
 from astrodetect.core.stages import Detector
 from astrodetect.methods.segments import Flux, find_segments
-from astrodetect.methods.sources import (
-    EXPECTED_DENSITY,
-    SHAPE_COLUMNS,
-    seen_in,
-    source_probability,
-    source_table,
-)
+from astrodetect.methods.sources import EXPECTED_DENSITY, SHAPE_COLUMNS, sources_by
 
 
 @dataclass
@@ -56,15 +50,7 @@ class Segmentation(Detector):
 
     def detect(self, window: Window) -> Detections:
         """Give the sources in a window."""
-        seen = seen_in(window)
-        if seen is None:
-            return Detections.empty()
-        found = find_segments(
-            seen.image, seen.noise, seen.mask, threshold=self.threshold, fwhm=self.fwhm,
-            n_pixels=self.n_pixels, deblend=self.deblend, levels=self.levels, contrast=self.contrast,
-            flux=self.flux,
+        return sources_by(
+            find_segments, window, self.fwhm, self.density, threshold=self.threshold, n_pixels=self.n_pixels,
+            deblend=self.deblend, levels=self.levels, contrast=self.contrast, flux=self.flux,
         )  # fmt: skip
-        if found is None:
-            return Detections.empty()
-        probability = source_probability(found["snr"], self.fwhm, self.density)
-        return source_table(window, "source", probability=probability, **found)

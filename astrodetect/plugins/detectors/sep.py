@@ -13,13 +13,7 @@ from astrodetect.core.data import Window
 from astrodetect.core.detections import Detections
 from astrodetect.core.stages import Detector
 from astrodetect.methods.segments import Flux, find_by_sep
-from astrodetect.methods.sources import (
-    EXPECTED_DENSITY,
-    SHAPE_COLUMNS,
-    seen_in,
-    source_probability,
-    source_table,
-)
+from astrodetect.methods.sources import EXPECTED_DENSITY, SHAPE_COLUMNS, sources_by
 
 
 @dataclass
@@ -59,15 +53,7 @@ class Sep(Detector):
 
     def detect(self, window: Window) -> Detections:
         """Give the sources in a window."""
-        seen = seen_in(window)
-        if seen is None:
-            return Detections.empty()
-        found = find_by_sep(
-            seen.image, seen.noise, seen.mask, threshold=self.threshold, fwhm=self.fwhm,
-            n_pixels=self.n_pixels, levels=self.levels, contrast=self.contrast, clean=self.clean,
-            flux=self.flux,
+        return sources_by(
+            find_by_sep, window, self.fwhm, self.density, threshold=self.threshold, n_pixels=self.n_pixels,
+            levels=self.levels, contrast=self.contrast, clean=self.clean, flux=self.flux,
         )  # fmt: skip
-        if found is None:
-            return Detections.empty()
-        probability = source_probability(found["snr"], self.fwhm, self.density)
-        return source_table(window, "source", probability=probability, **found)
