@@ -70,7 +70,7 @@ def sweep(folder: Path, tables: list[str]) -> bool:
         recall, precision = result.recall_where("peak_snr", BRIGHT), result.precision
         met = recall.value >= 0.95 and precision.value >= 0.9
         good &= met
-        print(f"{'same' if met else 'DIFF'}  {name}: recall {recall}, precision {precision}", flush=True)
+        print(f"{'met' if met else 'not met':8s}{name}: recall {recall}, precision {precision}", flush=True)
     return good
 
 
