@@ -234,7 +234,9 @@ def tile_rows(folder: Path, sides: tuple[int, int]) -> list[str]:
 
 
 def rows_of(rounds: int, data: Path | None = None) -> list[Row]:
-    """Give the rows of the table."""
+    """Give the rows of the table; without `data`, with that which ``ASTRODETECT_DATA`` names."""
+    if data is None and (named := os.environ.get("ASTRODETECT_DATA")):
+        data = Path(named)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of photutils and of headers
         return [*star_rows(rounds, data), *sep_rows(max(1, rounds // 2)), *line_rows(rounds)]
