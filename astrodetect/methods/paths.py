@@ -16,6 +16,8 @@ from astrodetect.methods.streaks import Line
 
 #: Spots above this significance propose motions; at most so many spots and pairs.
 _SPOT, _SPOTS, _PAIRS = 3.3, 48, 700
+#: Spots of one frame: where a codec begins anew, one has more than all others.
+_PER_FRAME = 6
 #: Frames between the two spots of a pair, and the motions they may propose (px per frame).
 _APART, _SLOWEST, _FASTEST = 12, 0.15, 45.0
 #: Logarithm of the likelihood ratio that a frame gives at most, and what it costs if it shows nothing.
@@ -32,6 +34,8 @@ _PLACE = 28
 _BRIGHTEST = 2
 #: Significance of a frame in which a path is seen, and in which its place is known to a pixel.
 _SEEN, _BRIGHT = 2.5, 4.0
+#: Distance at which the noise of codecs is another, that of their blocks (px).
+_BLOCK = 8.0
 #: Part of the evidence by which a path must exceed what stands at its middle.
 _MARGIN = 0.35
 
@@ -68,7 +72,7 @@ def find_path(spots: Spots, least: float) -> Line | None:
         if more[0] < total or not _moves(spots, refined[None], np.array([better]), more)[0]:
             break
         path, total, run = refined, float(more[0]), better
-    evidence = total * spots.independence
+    evidence = total * float(_independent(spots, path[None])[0])
     if evidence < least:
         return None
     return _line(path, run, evidence, *spots.corner_yx)
@@ -81,15 +85,25 @@ def _best_motion(
     if not len(paths):
         return None
     totals, first, last = _best_runs(_gains(spots.near, paths))
-    order = np.argsort(-totals, kind="stable")
+    evidence = totals * _independent(spots, paths)
+    order = np.argsort(-evidence, kind="stable")
     # Refining may add to the evidence, but not much.
-    order = order[totals[order] * spots.independence > 0.6 * least][:_TRIED]
+    order = order[evidence[order] > 0.6 * least][:_TRIED]
     runs = np.stack([first[order], last[order]], axis=1)
     moving = np.flatnonzero(_moves(spots, paths[order], runs, totals[order]))
     if not len(moving):
         return None
     best = order[moving[0]]
     return paths[best], (int(first[best]), int(last[best])), float(totals[best])
+
+
+def _independent(spots: Spots, paths: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give the share of frames of each path (n, 4) whose noise is not that of the frame before.
+
+    Where a codec repeats frames, noise stays at its place; what moves on meets other noise.
+    """
+    speed = np.hypot(paths[:, 2], paths[:, 3])
+    return np.clip(np.maximum(speed / _BLOCK, spots.independence), 0.0, 1.0)
 
 
 def contrast(spots: Spots, line: Line) -> float:
@@ -114,8 +128,17 @@ def _brightest(spots: Spots) -> tuple[NDArray[np.int64], NDArray[np.int64], NDAr
     flat = np.flatnonzero(spots.m > _SPOT)  # few, and soon found: what is left of them is looked for there
     flat = flat[spots.m.ravel()[flat] >= spots.near.ravel()[flat]]
     t, y, x = np.unravel_index(flat, spots.m.shape)
-    order = np.argsort(-spots.m[t, y, x], kind="stable")[:_SPOTS]
+    order = np.argsort(-spots.m[t, y, x], kind="stable")
+    order = order[_rank_in_frame(t[order]) < _PER_FRAME][:_SPOTS]
     return t[order], y[order], x[order]
+
+
+def _rank_in_frame(t: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Give how many before each have the same number."""
+    by_frame = np.argsort(t, kind="stable")
+    rank = np.empty_like(t)
+    rank[by_frame] = np.arange(len(t)) - np.searchsorted(t[by_frame], t[by_frame])
+    return rank
 
 
 def _pairs(t: NDArray[np.int64], y: NDArray[np.int64], x: NDArray[np.int64]) -> NDArray[np.float64]:
