@@ -92,9 +92,7 @@ def main() -> None:
     parser.add_argument("--no-crowded", action="store_true", help="leave the crowded field out")
     parser.add_argument("--sliding", type=float, default=60.0, help="seconds of its training; 0: none")
     parser.add_argument("--seed", type=int, default=0, help="other fields to tune on and to judge")
-    parser.add_argument(
-        "--tuned", type=Path, help="JSON of an earlier run, for classical settings"
-    )
+    parser.add_argument("--tuned", type=Path, help="JSON of an earlier run, for classical settings")
     parser.add_argument("--json", type=Path, help="write all figures to a file, too")
     arguments = parser.parse_args()
     classical = [name for name in arguments.classical.split(",") if name]

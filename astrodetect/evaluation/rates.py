@@ -115,9 +115,7 @@ class Frequency(NamedTuple):
         if not self.hours > 0:
             return f"{self.n} in an unknown time"
         low, high = self.interval
-        return (
-            f"{self.value:.3g} [{low:.3g}, {high:.3g}] per camera-hour ({self.n} in {self.hours:.3g} h)"
-        )
+        return f"{self.value:.3g} [{low:.3g}, {high:.3g}] per camera-hour ({self.n} in {self.hours:.3g} h)"
 
     def to_dict(self) -> dict[str, float | int | None]:
         """Give number, time, rate and interval; None for what is not a number."""
