@@ -179,11 +179,11 @@ def model_cards() -> Iterator[str]:
     yield from (
         "### What it was made of",
         "",
-        f"On {provenance['date']} by `{provenance['made_by']}`: {provenance['recordings']} simulated recordings, "
-        f"with the candidates {candidates}.",
+        f"On {provenance['date']} by `{provenance['made_by']}`: {provenance['recordings']} simulated "
+        f"recordings, with the candidates {candidates}.",
         "",
-        "On recordings that were held out, candidates of the class that was said, by the probability that was said "
-        f"(expected calibration error {provenance['held_out']['expected_calibration_error']:.3f}):",
+        "On recordings that were held out, candidates of the class that was said, by the probability that was "
+        f"said (expected calibration error {provenance['held_out']['expected_calibration_error']:.3f}):",
         "",
         "| said | right | candidates |",
         "| --- | --- | --- |",

@@ -7,7 +7,7 @@ from astrodetect.core.testing import conformance_problems
 
 OURS = [name for name, owners in registry.installed().items() if owners[0].distribution == "astrodetect"]
 #: They need a file, and are tested where they are tested.
-NEED_A_FILE = {"mask", "flat-field", "noise-pattern", "sliding-window", "yolo"} | {
+NEED_A_FILE = {"mask", "flat-field", "noise-pattern", "sliding-window", "track-net", "yolo"} | {
     f"{method}-{kind}"
     for method in ("ats", "dps", "ips", "fcn-mil")
     for kind in ("scorer", "classifier", "detector")
