@@ -182,8 +182,8 @@ def model_cards() -> Iterator[str]:
         f"On {provenance['date']} by `{provenance['made_by']}`: {provenance['recordings']} simulated "
         f"recordings, with the candidates {candidates}.",
         "",
-        "On recordings that were held out, candidates of the class that was said, by the probability that was "
-        f"said (expected calibration error {provenance['held_out']['expected_calibration_error']:.3f}):",
+        "On recordings that were held out, candidates of the class that was said, by the probability that "
+        f"was said (expected calibration error {provenance['held_out']['expected_calibration_error']:.3f}):",
         "",
         "| said | right | candidates |",
         "| --- | --- | --- |",
