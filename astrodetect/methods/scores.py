@@ -7,6 +7,7 @@ chance only; what moves agrees with itself all along its trail, even where each 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,10 @@ from numpy.typing import NDArray
 #: Offsets (dy, dx) of the pairs: about three pixels, beyond the core of a star.
 _PAIRS = ((0, 3), (3, 0), (2, 2), (2, -2), (1, 3), (3, 1), (-1, 3), (3, -1))
 
+#: Offsets of pairs farther apart than any star is wide: a whole star twinkles at once, a trail is longer.
+_FAR = ((0, 8), (8, 0), (6, 6), (6, -6), (3, 7), (7, 3), (-3, 7), (7, -3))
+#: Significance of the pixels of such pairs.
+_CLEAR = 3.0
 #: Largest difference in frames between pixels that were passed one after the other.
 _TOLERANCE = 3
 #: Agreement counts at most that much: what is certain need not outrank what is sure.
@@ -48,7 +53,10 @@ def smooth(z: NDArray[np.float32], highest: float = 8.0) -> NDArray[np.float32]:
 
 
 def agreement(
-    bright: NDArray[np.bool_], argmax: NDArray[Any], tolerance: int
+    bright: NDArray[np.bool_],
+    argmax: NDArray[Any],
+    tolerance: int,
+    offsets: Sequence[tuple[int, int]] = _PAIRS,
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]:
     """Count pairs of bright pixels, those that had their maximum together, and one after the other.
 
@@ -60,6 +68,8 @@ def agreement(
         Frame of the maximum.
     tolerance : int
         Largest difference in frames that counts as one after the other.
+    offsets : sequence of (int, int)
+        From one pixel of a pair to the other, dy and dx.
 
     Returns
     -------
@@ -71,7 +81,7 @@ def agreement(
     )
     pairs, together, following = (np.zeros(bright.shape, np.uint8) for _ in range(3))
     shift, wide = frame.dtype.type(tolerance), frame.dtype.type(2 * tolerance)
-    for dy, dx in _PAIRS:
+    for dy, dx in offsets:
         here, there = _shifted(bright.shape, dy, dx)
         both = bright[here] & bright[there]
         difference: Any = frame[here] - frame[there]
@@ -91,8 +101,9 @@ def agreement(
 
 def _shifted(shape: tuple[int, ...], dy: int, dx: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
     height, width = shape
-    here = (slice(max(0, -dy), height - max(0, dy)), slice(max(0, -dx), width - max(0, dx)))
-    there = (slice(max(0, dy), height - max(0, -dy)), slice(max(0, dx), width - max(0, -dx)))
+    y, x = max(height - abs(dy), 0), max(width - abs(dx), 0)  # an image may be smaller than the offset
+    here = slice(max(0, -dy), max(0, -dy) + y), slice(max(0, -dx), max(0, -dx) + x)
+    there = slice(max(0, dy), max(0, dy) + y), slice(max(0, dx), max(0, dx) + x)
     return here, there
 
 
@@ -188,6 +199,10 @@ def motion_score(
     score = np.clip(excess(following, pairs, 2 * _TOLERANCE / n_frames), 0, _MOST)
     score += 0.3 * np.clip(excess(together, pairs, 1 / n_frames), 0, 10)
     score += np.clip((brightness - middle) / spread, 0, 5)
+    far, at_once, after = agreement(z > _CLEAR, argmax, _TOLERANCE, _FAR)
+    at_once += after
+    far_pairs, along = (_neighbours_sum(in_cells(count, half, "sum")) for count in (far, at_once))
+    score += np.clip(excess(along, far_pairs, (2 * _TOLERANCE + 1) / n_frames), 0, _MOST)
     return in_cells(score, 2, "max") if half > 1 else score
 
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from astrodetect.methods.scores import agreement, excess, in_cells, line_sums, motion_score, smooth
 from astrodetect.methods.streaks import Line, find_lines, follow
+from astrodetect.plugins.scorers.peak_snr import PeakSnr
 
 
 def best_line(z, argmax, corner, n_frames=65):
@@ -178,3 +179,23 @@ def test_a_line_outranks_a_star_in_a_single_image():
         z[40 + step, 40 + step // 2 : 43 + step // 2] += 2.5
     sums = line_sums(z).max(axis=0)
     assert sums[70, 56] > 2 * sums[20:44, 20:44].max()
+
+
+def test_a_fast_trail_outranks_stars_that_twinkle():
+    """A whole star twinkles at once, and so do pairs of its pixels; a trail goes on beyond that."""
+    rng = np.random.default_rng(5)
+    z = rng.normal(size=(240, 320)).astype(np.float32)
+    argmax = rng.integers(0, 256, z.shape)
+    y, x = np.mgrid[-3:4, -3:4]
+    star = 16 * np.exp(-(y**2 + x**2) / 4)
+    for row, column in zip(rng.integers(4, 236, 600), rng.integers(4, 316, 600), strict=True):
+        place = slice(row - 3, row + 4), slice(column - 3, column + 4)
+        z[place] += star
+        argmax[place] = np.where(star > 1, rng.integers(0, 256), argmax[place])
+    for step in range(90):  # 24 px per frame, fainter than the stars
+        row, column = 60 + step // 3, 100 + step
+        z[row : row + 3, column] += 8
+        argmax[row : row + 3, column] = 100 + step // 24
+    score = motion_score(z, argmax, 256)
+    along = [score[(60 + step // 3) // 16, (100 + step) // 16] for step in range(10, 80, 10)]
+    assert np.median(along) > PeakSnr().least_chain
