@@ -53,7 +53,8 @@ class YoloDetector(Detector):
     #: What the outermost cells of an image lose of their objectness, since they see less around them; 0.05
     #: is what was published for tiles.
     border: Annotated[float, Ge(0), Lt(1)] = 0.0
-    #: Images that are computed together; more use a GPU better and need more memory.
+    #: Images that are computed together on a GPU; more use it better and need more memory. On a processor
+    #: one is computed after the other, so that nothing hangs on what else is computed.
     batch: Annotated[int, Ge(1)] = 8
     #: Number format of the convolutions. The half formats are faster where the device knows them.
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
@@ -125,7 +126,7 @@ class YoloDetector(Detector):
         from astrodetect.plugins.models.yolo.finding import find
 
         found: list[Detections] = []
-        for part in _alike(windows, self.batch):
+        for part in _alike(windows, 1 if self._device == "cpu" else self.batch):
             images = np.stack([self._pixels(window) for window in part])
             unseen = np.asarray(~np.isfinite(images).all(axis=1))
             tensor = torch.from_numpy(images).to(self._device)
