@@ -58,15 +58,15 @@ def test_the_wheel_and_the_source_hold_all_that_is_needed(tmp_path):
         if (ROOT / name).is_file():
             (tree / name).parent.mkdir(parents=True, exist_ok=True)
             (tree / name).write_bytes((ROOT / name).read_bytes())
-    code = (
-        "import setuptools.build_meta as backend, sys\n"
-        "print(backend.build_sdist(sys.argv[1]), backend.build_wheel(sys.argv[1]), sep='\\n')"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path)], cwd=tree, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    source, wheel = (tmp_path / name for name in done.stdout.split()[-2:])
+    built = []
+    for hook in ("build_sdist", "build_wheel"):  # as installers do: a process for each
+        code = f"import setuptools.build_meta as backend, sys; print(backend.{hook}(sys.argv[1]))"
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(tmp_path)], cwd=tree, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        built.append(tmp_path / done.stdout.split()[-1])
+    source, wheel = built
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
         (metadata,) = [name for name in names if name.endswith("METADATA")]
