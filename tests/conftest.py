@@ -1,7 +1,12 @@
 """Shared fixtures: where real data lies, and a tree of toy recordings."""
 
+import copy
+import multiprocessing
 import os
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,3 +20,14 @@ def real_data() -> Path:
     if not Path(folder).is_dir():
         pytest.fail(f"ASTRODETECT_DATA = {folder} is no folder")
     return Path(folder)
+
+
+@pytest.fixture
+def through_a_worker() -> Callable[[Any], Any]:
+    """What comes back of an object that was sent to a worker process."""
+
+    def send(sent: Any) -> Any:
+        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+            return pool.submit(copy.copy, sent).result(timeout=120)
+
+    return send

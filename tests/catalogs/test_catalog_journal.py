@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import io
-import pickle
 import random
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from astrodetect.catalogs.journal import Journal, backup_of, parts_of
 from astrodetect.catalogs.reader import Catalog
 from astrodetect.catalogs.sources import Segments, segment_paths
 from astrodetect.core.errors import AstrodetectError, StoppedError
+from astrodetect.core.results import RecordingBlock
 
 HERE = Path(__file__).parent
 
@@ -37,13 +38,11 @@ def write(path: Path, numbers: range, **kwargs: object) -> None:
         journal.finish()
 
 
-def test_a_block_comes_back_as_it_was() -> None:
+def test_a_block_comes_back_as_it_was(through_a_worker: Callable[[RecordingBlock], RecordingBlock]) -> None:
     block = make_block(
         1, detections=make_detections(1, 3, width=np.array([1.0, np.nan, 3.0]), note=["a", "", "é"])
     )
-    # A worker process sends its blocks pickled; what is written is never pickled.
-    sent = pickle.loads(pickle.dumps(block))
-    back = blocks.decode(blocks.encode(sent))
+    back = blocks.decode(blocks.encode(through_a_worker(block)))
     assert back.detections["note"].tolist() == ["a", "", "é"]
     for name, values in block.detections.columns.items():
         np.testing.assert_array_equal(back.detections[name], values)
