@@ -15,6 +15,7 @@ from typing import Any, TypeVar, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from astrodetect.core.errors import ConfigurationError
 from astrodetect.core.registry import nearest
 
 T = TypeVar("T")
@@ -84,6 +85,21 @@ def build(cls: type[T], table: Mapping[str, Any], where: str, base: Path, proble
     except (ValueError, TypeError) as error:  # what __post_init__ says of settings taken together
         problems.append(f"{where}: {error}")
         return None
+
+
+def build_alone(cls: type[T], table: Mapping[str, Any], where: str) -> T:
+    """Make an instance of a dataclass from a TOML or JSON table that stands by itself.
+
+    Raises
+    ------
+    ConfigurationError
+        All mistakes, one line each, beginning with `where`.
+    """
+    problems: list[str] = []
+    made = build(cls, table, where, Path(), problems)
+    if made is None:
+        raise ConfigurationError(problems)
+    return made
 
 
 def _hints(cls: type[Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from astrodetect.core.errors import AstrodetectError
-from astrodetect.methods.sources import FWHM_PER_SIGMA
+from astrodetect.methods.ellipses import FWHM_IN_SIGMA
 
 #: How the light of a source is summed: over the pixels above the threshold, or in a Kron ellipse.
 Flux = Literal["isophotal", "kron"]
@@ -26,7 +26,7 @@ def gaussian_kernel(fwhm: float) -> NDArray[np.float32]:
     ((3, 3), (5, 5))
     """
     reach = max(1, int(0.75 * fwhm))
-    along = np.exp(-0.5 * (np.arange(-reach, reach + 1) * FWHM_PER_SIGMA / fwhm) ** 2)
+    along = np.exp(-0.5 * (np.arange(-reach, reach + 1) * FWHM_IN_SIGMA / fwhm) ** 2)
     kernel = np.outer(along, along)
     return np.asarray(kernel / kernel.sum(), dtype=np.float32)
 
@@ -96,8 +96,8 @@ def find_segments(
         "snr": np.asarray(height),
         "peak": np.asarray(catalog.max_value),
         "flux": np.asarray(catalog.kron_flux if flux == "kron" else catalog.segment_flux),
-        "major": FWHM_PER_SIGMA * _plain(catalog.semimajor_axis),
-        "minor": FWHM_PER_SIGMA * _plain(catalog.semiminor_axis),
+        "major": FWHM_IN_SIGMA * _plain(catalog.semimajor_axis),
+        "minor": FWHM_IN_SIGMA * _plain(catalog.semiminor_axis),
         "theta": _plain(catalog.orientation),
         "area": _plain(catalog.area).astype(np.int64),
     }
@@ -155,8 +155,8 @@ def find_by_sep(
         "snr": found["cpeak"] / noise[place] / np.linalg.norm(kernel),
         "peak": found["peak"],
         "flux": _kron_flux(image, found, mask) if flux == "kron" else found["flux"],
-        "major": FWHM_PER_SIGMA * found["a"],
-        "minor": FWHM_PER_SIGMA * found["b"],
+        "major": FWHM_IN_SIGMA * found["a"],
+        "minor": FWHM_IN_SIGMA * found["b"],
         "theta": np.degrees(found["theta"]),
         "area": found["npix"].astype(np.int64),
     }

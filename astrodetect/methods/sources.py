@@ -12,8 +12,6 @@ from astrodetect.core.columns import Column
 from astrodetect.core.data import Window
 from astrodetect.core.detections import Detections
 
-#: Full width at half maximum of a Gaussian over its standard deviation.
-FWHM_PER_SIGMA = 2.0 * np.sqrt(2.0 * np.log(2.0))
 #: Sources per pixel with a signal-to-noise above 5: what is expected before an image is looked at. Of
 #: fields at high galactic latitude and in the Milky Way it is the middle.
 EXPECTED_DENSITY = 1e-3

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from astrodetect.methods.ellipses import FWHM_IN_SIGMA
+
 FloatArray = NDArray[np.float64]
 FloatImage = NDArray[np.float32]
 
-#: Sigmas of a Gaussian in its full width at half maximum.
-FWHM_IN_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))
 #: Sources are cut off this many sigmas out (6e-5 of the flux lies beyond).
 _CUT_SIGMAS = 4.0
 

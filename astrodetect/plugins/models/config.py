@@ -6,13 +6,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from math import isfinite
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le
 
 from astrodetect.core import settings
-from astrodetect.core.errors import ConfigurationError
 
 Count = Annotated[int, Ge(1)]
 Whole = Annotated[int, Ge(0)]
@@ -185,11 +183,7 @@ class ModelConfig:
         ConfigurationError
             All mistakes, one line each, beginning with `where`.
         """
-        problems: list[str] = []
-        config = settings.build(cls, table, where, Path(), problems)
-        if config is None:
-            raise ConfigurationError(problems)
-        return config
+        return settings.build_alone(cls, table, where)
 
 
 def _problems(config: ModelConfig) -> list[str]:

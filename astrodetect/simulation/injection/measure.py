@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from astrodetect.core.data import Stream
 from astrodetect.core.errors import AstrodetectError
 from astrodetect.core.stages import FrameSource
+from astrodetect.methods.ellipses import FWHM_IN_SIGMA
 from astrodetect.methods.noise import ROUNDING
 from astrodetect.simulation.objects import Conditions
-from astrodetect.simulation.psf import FWHM_IN_SIGMA, FloatImage
+from astrodetect.simulation.psf import FloatImage
 
 #: Frames that are looked at, in pairs that follow each other.
 _PAIRS = 16

@@ -6,13 +6,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from math import isfinite
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le
 
 from astrodetect.core import settings
-from astrodetect.core.errors import ConfigurationError
 from astrodetect.methods.boxes import Overlap
 from astrodetect.methods.shape_parameters import ShapeParameters
 
@@ -144,11 +142,7 @@ class YoloConfig:
         ConfigurationError
             All mistakes, one line each, beginning with `where`.
         """
-        problems: list[str] = []
-        config = settings.build(cls, table, where, Path(), problems)
-        if config is None:
-            raise ConfigurationError(problems)
-        return config
+        return settings.build_alone(cls, table, where)
 
 
 def _problems(config: YoloConfig) -> list[str]:
