@@ -1,8 +1,9 @@
-"""Where something moved: two statistics of a maximum image, in cells.
+"""Where something moved: statistics of a maximum image, in cells.
 
 *Brightness*: the smoothed significance. *Agreement*: how many pairs of bright pixels a few pixels
 apart had their maximum at nearly the same time. Noise takes its maxima at random, so pairs agree by
 chance only; what moves agrees with itself all along its trail, even where each pixel is faint.
+Pairs farther apart than a star is wide are counted by themselves, as the pixels of one twinkle together.
 """
 
 from __future__ import annotations

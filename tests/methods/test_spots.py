@@ -161,3 +161,25 @@ def test_light_before_a_cloud_that_drifts_is_measured_against_the_frames_around(
         errors.append(np.median([abs(flux.get(20 + n, 0) - value) / value for n, value in enumerate(truth)]))
     assert errors[1] < 0.3
     assert errors[1] < 0.6 * errors[0]
+
+
+@pytest.mark.parametrize("velocity", [(0.0, 8.0), (3.0, 5.0)])
+def test_a_short_meteor_is_found_where_a_codec_repeats_frames(velocity):
+    """Noise that stays at its place for ten frames says nothing against what moves on."""
+    frames = np.repeat(noise(3, 6), 10, axis=0)
+    add_spot(frames, 25, 30, (20, 14), velocity, 30)
+    _, spots, line = search(frames)
+    assert spots.independence < 0.4
+    assert line is not None
+    assert 1 / line.when[1] == pytest.approx(np.hypot(*velocity), rel=0.15)
+
+
+def test_one_frame_full_of_spots_does_not_hide_a_motion():
+    frames = noise(5)
+    for row in range(4, 64, 8):
+        for column in range(4, 64, 8):
+            add_spot(frames, 40, 40, (row, column), (0.0, 0.0), 60)
+    add_spot(frames, 10, 18, (20, 14), (2.0, 3.0), 12)
+    _, _, line = search(frames)
+    assert line is not None
+    assert line.time(0.0) == pytest.approx(14, abs=3)
