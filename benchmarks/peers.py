@@ -1,12 +1,18 @@
-"""The built-in pipeline beside classical peers, on simulated nights.
+"""Everything here that finds meteors, and classical peers, on the same nights of stations nobody has seen.
 
-    python benchmarks/peers.py [--recordings 40] [--seed 2027] [--shape 480x640] [--work FOLDER]
+    python benchmarks/peers.py [--recordings 120] [--stations 40] [--seed 991027] [--shape 320x480]
+        [--work FOLDER] [--rows NAME ...] [--pipeline FILE.toml ...]
 
-Peers (`benchmarks/peer_detectors.py`): freeture's frame difference with tests of linearity, a threshold
-with the probabilistic Hough transform, the Desert Fireball Network's chain. Each peer's threshold is the
-best of a few by F1 on a night of its own (seed + 1), on which the network of the latter is trained, too;
-the built-in pipeline is taken as it is. Prints recall, recall at a signal-to-noise over 6, precision and
-seconds for each.
+Rows: the built-in pipelines whose names begin with ``meteor``, pipeline files (`--pipeline`), and peers
+(`benchmarks/peer_detectors.py`): freeture's frame difference with tests of linearity, a threshold with the
+probabilistic Hough transform, the Desert Fireball Network's chain, and a ResNet-18 that verifies patches
+(`benchmarks/peer_resnet.py`). Each peer's threshold is the best of a few by F1 on a night of its own stations
+(seed + 1), on which the networks of the last two are trained, too; what is built in is taken as it is.
+
+Prints recall of all meteors and of those with a peak signal-to-noise over 5 and 6 (brightest frame, aperture
+of 2 FWHM, on the sensor), precision, false alarms per hour with the 95 % interval of a Poisson count, and
+seconds of the processor per frame. Nights, trained peers and catalogs in `--work` are used again; a file
+beside each catalog lists what was missed and what was false.
 """
 
 from __future__ import annotations
@@ -14,95 +20,48 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from peer_detectors import TILE, UNITS, blurred_differences, tiles_of
-from simulated_night import judged
+from peer_tiles import train_tiles
+from station_nights import judged, seconds_per_frame, shape_of, station_night
 
-from astrodetect import Pipeline
-from astrodetect.core import registry
-from astrodetect.core.data import Window
-from astrodetect.core.discovery import discover
-from astrodetect.core.windows import opened
-from astrodetect.evaluation import Evaluation, read_tracks, read_truth
-from astrodetect.simulation.night import simulate_night
+from astrodetect import Pipeline, pipelines
+from astrodetect.core.errors import AstrodetectError
+from astrodetect.evaluation import Evaluation
+from astrodetect.evaluation.report import to_text
 
-#: Thresholds that are tried, in standard deviations.
-SIGMAS = {
-    "FrameDifference": (4.0, 5.5, 7.5),
-    "ThresholdHough": (4.5, 6.0, 8.0),
-    "DesertFireball": (4.0, 6.0, 9.0),
+
+@dataclass(frozen=True)
+class Peer:
+    """A classical way to find meteors: its name in the table, and the thresholds that are tried (sigma)."""
+
+    title: str
+    sigmas: tuple[float, ...]
+
+
+PEERS = {
+    "FrameDifference": Peer("frame difference, linearity (freeture)", (4.0, 5.5, 7.5)),
+    "ThresholdHough": Peer("threshold, probabilistic Hough", (4.5, 6.0, 8.0)),
+    "DesertFireball": Peer("blurred differences, tiles, 10 units, Hough (DFN)", (4.0, 6.0, 9.0)),
 }
-NAMES = {
-    "FrameDifference": "frame difference, linearity (freeture)",
-    "ThresholdHough": "threshold, probabilistic Hough",
-    "DesertFireball": "blurred differences, tiles, 10 units, Hough (DFN)",
-}
+_HEAD = (
+    "method", "recall, all", "recall, signal-to-noise over 5", "over 6", "precision",
+    "false alarms per hour", "ms per frame",
+)  # fmt: skip
 
 
-def pipeline(peer: str, sigma: float, weights: Path) -> Pipeline:
+def peer_pipeline(peer: str, sigma: float, weights: Path) -> Pipeline:
     """Give the pipeline of a peer."""
     extra = f'weights = "{weights}"\n' if peer == "DesertFireball" else ""
-    return Pipeline.from_toml(
+    return Pipeline(
         '[[preprocess]]\nuse = "max-minus-median"\n'
         f'[detect]\nuse = "peer_detectors:{peer}"\nsigma = {sigma}\n'
-        f'{extra}[[postprocess]]\nuse = "peer_detectors:Longest"\n'
+        f'{extra}[[postprocess]]\nuse = "peer_detectors:Longest"\n',
+        peer,
     )
-
-
-def windows_of(folder: Path) -> Iterator[tuple[str, Window]]:
-    """Give the windows of all recordings of a night."""
-    for recording in sorted(discover([folder], registry.load_sources()[0])):
-        source = registry.make_source(recording.source)
-        with opened(source, recording):
-            for window in source.windows(63, 48):
-                yield recording.path, window
-
-
-def tiles_with_truth(folder: Path) -> tuple[Any, Any]:
-    """Give tiles, and whether a meteor lies in them: through at least eight pixels of the tile."""
-    truth = read_tracks(folder / "tracks.csv", read_truth(folder / "truth.csv"))
-    tiles, labels = [], []
-    for path, window in windows_of(folder):
-        own, corners = tiles_of(blurred_differences(window, 6.0)[1])
-        meteors = [item for item in truth if item.path == path and item.label == "meteor"]
-        inside = np.zeros(len(own), bool)
-        for item in meteors:
-            first = max(item.frame_first, window.start)
-            last = min(item.frame_last, window.start + window.n_frames - 1)
-            if first > last:
-                continue
-            points = np.array([item.position(f) for f in np.linspace(first, last, 200)])[:, ::-1] / 2
-            hits = ((points[None] >= corners[:, None]) & (points[None] < corners[:, None] + TILE)).all(-1)
-            reach = np.array([np.ptp(points[hit], axis=0).max() if hit.any() else 0 for hit in hits])
-            inside |= reach >= 8
-        tiles.append(own)
-        labels.append(inside)
-    return np.concatenate(tiles), np.concatenate(labels)
-
-
-def train_tiles(folder: Path, out: Path, seed: int) -> None:
-    """Train the network of ten units on tiles, as many with a streak as without, each eight ways."""
-    from sklearn.neural_network import MLPClassifier
-
-    tiles, labels = tiles_with_truth(folder)
-    rng = np.random.default_rng(seed)
-    wanted = np.flatnonzero(labels)
-    others = rng.choice(np.flatnonzero(~labels), min(len(wanted), int((~labels).sum())), replace=False)
-    chosen = np.concatenate([wanted, others])
-    both = (tiles[chosen], tiles[chosen][:, :, ::-1])
-    eight = [np.rot90(part, turns, axes=(1, 2)) for part in both for turns in range(4)]
-    network = MLPClassifier((UNITS,), activation="logistic", alpha=1e-2, max_iter=300, random_state=seed)
-    network.fit(np.concatenate(eight).reshape(-1, TILE * TILE), np.tile(labels[chosen], 8))
-    (w1, w2), (b1, b2) = network.coefs_, network.intercepts_
-    np.savez(out, w1=w1, b1=b1, w2=w2, b2=b2)
-    accuracy = network.score(tiles[chosen].reshape(len(chosen), -1), labels[chosen])
-    print(f"tiles: {len(wanted)} with a meteor, {len(others)} others; accuracy in training {accuracy:.3f}")
 
 
 def f1(result: Evaluation) -> float:
@@ -111,51 +70,85 @@ def f1(result: Evaluation) -> float:
     return 2 * hits / max(1, len(result.objects) + hits + len(result.false_alarms))
 
 
-def show(name: str, result: Evaluation, seconds: float) -> None:
-    """Print a row of the table."""
-    print(
-        f"| {name} | {result.recall} | {result.recall_where('peak_snr', 6.0)} | {result.precision} | "
-        f"{seconds:.0f} |",
-        flush=True,
-    )
+def tuned(peer: str, own: Path, work: Path) -> tuple[str, Pipeline]:
+    """Give a peer with the threshold that is best on a night of its own, and its name with it."""
+    weights = work / "tiles.npz"
+    if peer == "DesertFireball" and not weights.exists():
+        print(train_tiles(own, weights, 2027), file=sys.stderr, flush=True)
+    tried = {s: peer_pipeline(peer, s, weights) for s in PEERS[peer].sigmas}
+    best = max(tried, key=lambda s: f1(judged(tried[s], own, work / "tuning")))
+    return f"{PEERS[peer].title}; {best:g} sigma", tried[best]
 
 
-def night(work: Path, recordings: int, seed: int, shape: tuple[int, int]) -> Path:
-    """Make a night, if it is not there."""
-    folder = work / f"night-{seed}"
-    if not (folder / "truth.csv").exists():
-        simulate_night(folder, recordings, "fits", seed, shape=shape)
-    return folder
+def all_rows(
+    files: list[Path], own: Path, work: Path
+) -> Iterator[tuple[str, Callable[[], tuple[str, Pipeline]]]]:
+    """Give the name of each row, and what makes its title and its pipeline."""
+    for name in [name for name in pipelines.names() if name.startswith("meteor")]:
+        yield name, lambda name=name: (f"`{name}`", Pipeline.from_toml(name))
+    for path in files:
+        yield path.stem, lambda path=path: (f"`{path.stem}`", Pipeline.from_toml(path))
+    for peer in PEERS:
+        yield peer, lambda peer=peer: tuned(peer, own, work)
+
+
+def row(title: str, result: Evaluation, seconds: float) -> str:
+    """Give a row of the table."""
+    often = result.alarms_per_hour
+    low, high = often.interval
+    rates = [
+        result.recall,
+        *(result.recall_where("peak_snr", least) for least in (5.0, 6.0)),
+        result.precision,
+    ]
+    cells = [title, *(str(rate) for rate in rates)]
+    cells += [f"{often.value:.0f} [{low:.0f}, {high:.0f}] ({often.n})", f"{1000 * seconds:.1f}"]
+    return "| " + " | ".join(cells) + " |"
+
+
+def measured(title: str, pipeline: Pipeline, test: Path, work: Path) -> str:
+    """Run a pipeline on the night of the test, write what it missed, and give its row."""
+    result = judged(pipeline, test, work / "catalogs")
+    (work / "catalogs" / f"{Path(pipeline.name).stem}.txt").write_text(to_text(result), encoding="utf-8")
+    return row(title, result, seconds_per_frame(pipeline, test))
+
+
+def compare(args: argparse.Namespace, work: Path) -> None:
+    """Make the nights, and print the table row by row."""
+    shape = shape_of(args.shape)
+    test = station_night(work / f"night-{args.seed}", args.recordings, args.stations, args.seed, shape)
+    own = station_night(
+        work / f"night-{args.seed + 1}", max(2, args.recordings // 5), max(1, args.recordings // 10),
+        args.seed + 1, shape,
+    )  # fmt: skip
+    settings = f"recordings = {args.recordings}, stations = {args.stations}, seed = {args.seed}"
+    print(f"{settings}, shape = {args.shape}, 100 frames each")
+    print(f"| {' | '.join(_HEAD)} |\n|{' --- |' * len(_HEAD)}", flush=True)
+    for name, make in all_rows(args.pipeline, own, work):
+        if args.rows and name not in args.rows:
+            continue
+        try:
+            print(measured(*make(), test, work), flush=True)
+        except AstrodetectError as error:
+            print(f"{name}: {error}", file=sys.stderr, flush=True)
 
 
 def main() -> int:
     """Simulate, tune, run, print."""
     warnings.simplefilter("ignore")
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--recordings", type=int, default=40)
-    parser.add_argument("--seed", type=int, default=2027)
-    parser.add_argument("--shape", default="480x640", help="height and width of the frames")
-    parser.add_argument("--work", type=Path, help="folder for the nights; kept, and used again")
+    parser.add_argument("--recordings", type=int, default=120)
+    parser.add_argument("--stations", type=int, default=40)
+    parser.add_argument("--seed", type=int, default=991027)
+    parser.add_argument("--shape", default="320x480", help="height and width of the frames")
+    parser.add_argument("--rows", nargs="+", help="only these: names of pipelines, files, classes of peers")
+    parser.add_argument("--pipeline", nargs="+", type=Path, default=[], help="pipeline files: a row each")
+    parser.add_argument("--work", type=Path, help="folder for what is made; kept, and used again")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         work = args.work or Path(temporary)
-        height, width = map(int, args.shape.split("x"))
-        nights = [night(work, args.recordings, seed, (height, width)) for seed in (args.seed + 1, args.seed)]
-        own, test = nights
-        weights = work / "tiles.npz"
-        train_tiles(own, weights, args.seed)
-        print(f"recordings = {args.recordings}, seed = {args.seed}, shape = {args.shape}", flush=True)
-        print("| method | recall | recall, signal-to-noise over 6 | precision | seconds |")
-        print("| --- | --- | --- | --- | --- |")
-        started = time.perf_counter()
-        result = judged(Pipeline.from_toml("meteor"), test)
-        show("`meteor` (this program)", result, time.perf_counter() - started)
-        for peer, sigmas in SIGMAS.items():
-            tuned = {sigma: f1(judged(pipeline(peer, sigma, weights), own)) for sigma in sigmas}
-            best = max(sigmas, key=lambda sigma, tuned=tuned: tuned[sigma])
-            started = time.perf_counter()
-            result = judged(pipeline(peer, best, weights), test)
-            show(f"{NAMES[peer]}, {best:g} sigma", result, time.perf_counter() - started)
+        work.mkdir(parents=True, exist_ok=True)
+        compare(args, work)
     return 0
 
 

@@ -227,7 +227,7 @@ class FitsWriter:
             at = self._places[keyword]
             self._header[at : at + 80] = str(Card(keyword, value, self._comments[keyword])).encode("ascii")
         rows = data[::-1] if self._flip else data
-        stored = (rows ^ 0x8000).astype(">u2") if self._wide else np.ascontiguousarray(rows)
+        stored = np.ascontiguousarray((rows ^ 0x8000).astype(">u2") if self._wide else rows)
         with path.open("wb") as file:
             file.write(self._header)
             file.write(stored.data)

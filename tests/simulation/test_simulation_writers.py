@@ -62,6 +62,13 @@ def write_at_midnight(folder: Path) -> Path:
     return next((folder / where / "fits2D").iterdir())
 
 
+def test_fits_sequence_takes_frames_in_any_order_of_memory(tmp_path: Path) -> None:
+    made = np.asfortranarray(np.arange(24, dtype=np.uint16).reshape(4, 6))
+    path = write_frames([made, made], "fits", tmp_path, "XX0001", 25.0, 0.0, n_frames=2, bits=12)
+    for file in sorted((tmp_path / path).glob("*.fits")):
+        np.testing.assert_array_equal(fits.getdata(file), made)
+
+
 def test_fits_sequence_has_its_rows_as_the_camera_shows_them(tmp_path: Path) -> None:
     for dtype, top in ((np.uint8, 255), (np.uint16, 4095)):
         frames = random_frames(5, dtype, top)
