@@ -304,7 +304,7 @@ class Catalog(ShowsItself):
         """Give the results recording by recording, in the order of the catalog."""
         stored = StoredCatalog(self._opened(), str(self.path))
         for entry in stored.entries:
-            yield block_of(stored.rows(entry))
+            yield block_of(stored.rows(entry), stored.cutouts(entry))
 
     def cutouts(self, detection_id: int) -> Any:
         """Give the cutout (C, h, w) of a detection, or None."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -84,14 +85,18 @@ def _with_ids(part: Parts, recording_id: int, kind: str) -> tuple[Table, Table]:
     return table, tracks
 
 
-def block_of(rows: Mapping[str, Table]) -> RecordingBlock:
-    """Give the block that rows (of `rows_of`) belong to."""
+def block_of(rows: Mapping[str, Table], cutouts: tuple[Any, Any] | None = None) -> RecordingBlock:
+    """Give the block that rows (of `rows_of`) belong to; `cutouts` are detection ids and pictures."""
     recording = {name: values[0] for name, values in rows["recordings"].items()}
     recording = {
         name: value.item() if isinstance(value, np.generic) else value for name, value in recording.items()
     }
     summary = json.loads(recording.pop("summary", "") or "{}")
     detections = _without_ids(rows.get("detections", {}), rows.get("tracks", {}))
+    if cutouts is not None and np.isin(ids := rows["detections"]["detection_id"], cutouts[0]).all():
+        order = np.argsort(cutouts[0])
+        own = order[np.searchsorted(cutouts[0], ids, sorter=order)]
+        detections = replace(detections, cutouts=cutouts[1][own])
     found = rows.get("camera/detections", {})
     camera = _without_ids(found, rows.get("camera/tracks", {})) if length_of(found) else None
     return RecordingBlock(recording, detections, camera, summary)

@@ -41,8 +41,7 @@ def merge(
     """
     rows = [{name: values[i] for name, values in detections.columns.items()} for i in members]
     strength = [_strength(row) for row in rows]
-    best = rows[int(np.argmax(strength))]
-    row = dict(best)
+    row = dict(rows[int(np.argmax(strength))])
     tracks = [detections.track(i) for i in members]
     track = _joined(tracks, strength)
     for low, high in (("x_min", "x_max"), ("y_min", "y_max")):
@@ -67,6 +66,13 @@ def merge(
     if judge is not None:
         row["label"], row["probability"] = judge(row, track)
     return row, track
+
+
+def strongest(detections: Detections, members: Sequence[int]) -> int:
+    """Give the row of the member that says most of what an object is."""
+    known = [name for name in ("evidence", "probability", "score") if name in detections]
+    rows = [{name: detections[name][i] for name in known} for i in members]
+    return members[int(np.argmax([_strength(row) for row in rows]))]
 
 
 def _strength(row: Mapping[str, Any]) -> float:
@@ -144,7 +150,9 @@ def joined_vector(row: Mapping[str, Any], track: Mapping[str, Any], view: View) 
     return feature_vector(shape, numbers, float(row["snr"]), view)
 
 
-def assemble(rows: Sequence[dict[str, Any]], tracks: Sequence[Mapping[str, Any]]) -> Detections:
+def assemble(
+    rows: Sequence[dict[str, Any]], tracks: Sequence[Mapping[str, Any]], cutouts: Any = None
+) -> Detections:
     """Give detections from rows and their tracks, in the order of frames.
 
     Parameters
@@ -153,6 +161,8 @@ def assemble(rows: Sequence[dict[str, Any]], tracks: Sequence[Mapping[str, Any]]
         Columns of each.
     tracks : sequence of mapping
         Points of each; empty for one without a track.
+    cutouts : (n, C, h, w) array or None
+        A picture of each.
 
     Returns
     -------
@@ -168,4 +178,4 @@ def assemble(rows: Sequence[dict[str, Any]], tracks: Sequence[Mapping[str, Any]]
         if tracks[i]:
             parts.append({ROW: np.full(len(tracks[i]["frame"]), number), **tracks[i]})
     joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts else {}
-    return Detections(columns, joined)
+    return Detections(columns, joined, None if cutouts is None else cutouts[order])

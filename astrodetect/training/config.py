@@ -12,6 +12,7 @@ from astrodetect.core import settings
 from astrodetect.core.errors import AstrodetectError, ConfigurationError
 from astrodetect.core.registry import nearest
 from astrodetect.plugins.models.config import ModelConfig
+from astrodetect.training.data.candidates import Candidates
 from astrodetect.training.data.files import LabelledImages
 from astrodetect.training.data.megapixel import MegapixelMnist
 from astrodetect.training.data.meteor_windows import MeteorWindows
@@ -34,6 +35,7 @@ DATA_SETS: dict[str, type[DataSet]] = {
     "meteor-windows": MeteorWindows,
     "streak-patches": StreakPatches,
     "tracks": Tracks,
+    "candidates": Candidates,
 }
 _TABLES = ("data", "model", "train", "augment", "transfer")
 #: What the data set knows better than the file.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, ClassVar
 
+import numpy as np
 from annotated_types import Ge, Gt, Lt
 
 from astrodetect.core.columns import Column
@@ -43,6 +44,8 @@ class Streak(Classifier):
     twinkle: Annotated[float, Ge(0)] = 0.25
     #: File with the coefficients of the probability (JSON); none: those that come with the program.
     model: Path | None = None
+    #: Add pictures of each track, seen from its own path, for the postprocessor `verify`.
+    pictures: bool = False
 
     needs: ClassVar[tuple[str, ...]] = ("image", "background", "max")
     columns: ClassVar[tuple[Column, ...]] = (
@@ -82,4 +85,14 @@ class Streak(Classifier):
             return find_streaks(window, look(), patches.corners_yx, size, scores)
         search = Search(self.evidence, self.edge_snr, self.edge_fraction, self.significant)
         found = find_candidates(window, patches.corners_yx, size, scores, search, look)
-        return to_detections(found, window, load_model(self.model))
+        detections = to_detections(found, window, load_model(self.model))
+        return _with_pictures(detections, window) if self.pictures else detections
+
+
+def _with_pictures(detections: Detections, window: Window) -> Detections:
+    """Add the pictures of what moved; those of what did not are empty."""
+    from astrodetect.methods.along_track import nothing, pictures
+
+    tracks = [detections.track(row) for row in range(len(detections))]
+    seen = [pictures(own, window) if len(own["frame"]) > 1 else nothing() for own in tracks]
+    return replace(detections, cutouts=np.stack(seen)) if seen else detections

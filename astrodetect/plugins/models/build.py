@@ -16,4 +16,8 @@ def build_model(config: ModelConfig) -> PatchModel | FcnMil:
 
         # Trained and judged like the others; who asks for regions refuses its method.
         return cast(PatchModel, TrackNet(config))
+    if config.method == "verify":
+        from astrodetect.plugins.models.verify_net import VerifyNet
+
+        return cast(PatchModel, VerifyNet(config))
     return FcnMil(config) if config.method == "fcn-mil" else PatchModel(config)

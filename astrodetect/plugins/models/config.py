@@ -32,8 +32,9 @@ class ModelConfig:
 
     #: How patches are found: `ats` attention sampling, `dps` differentiable patch selection, `ips`
     #: iterative patch selection, `fcn-mil` no patches but the whole frame at full resolution, `track` no
-    #: images but tracks over time (`[data] use = "tracks"`).
-    method: Literal["ats", "dps", "ips", "fcn-mil", "track"] = "ats"
+    #: images but tracks over time (`[data] use = "tracks"`), `verify` pictures of tracks and numbers about
+    #: them (`[data] use = "candidates"`).
+    method: Literal["ats", "dps", "ips", "fcn-mil", "track", "verify"] = "ats"
     #: Planes of an image.
     channels: Count = 1
     #: Number of outputs.

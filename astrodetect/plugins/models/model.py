@@ -69,6 +69,22 @@ def class_logits(joined: Tensor, config: ModelConfig) -> Tensor:
     return torch.cat([torch.zeros_like(joined), joined], dim=1)
 
 
+def without_regions(joined: Tensor, config: ModelConfig) -> Output:
+    """Give the output of a network that chooses no regions, from its last layer."""
+    n = len(joined)
+    nothing = joined.new_zeros(n, 1, 1)
+    return Output(
+        logits=class_logits(joined, config),
+        scores=nothing,
+        attention=nothing + 1,
+        indices=torch.zeros(n, 1, dtype=torch.int64, device=joined.device),
+        valid=torch.ones(n, 1, dtype=torch.bool, device=joined.device),
+        centres_yx=joined.new_zeros(n, 1, 2),
+        weights=joined.new_ones(n, 1),
+        evidence=joined.detach()[:, None],
+    )
+
+
 class PatchModel(nn.Module):
     """Looks coarsely, chooses patches, and decides from these.
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from astrodetect.core.errors import AstrodetectError
 from astrodetect.plugins.models.config import ModelConfig
-from astrodetect.plugins.models.model import Output, class_logits
+from astrodetect.plugins.models.model import Output, without_regions
 
 #: Units of the recurrent layer where the configuration names none.
 _UNITS = 32
@@ -60,15 +60,4 @@ class TrackNet(nn.Module):
         mean = (states * known).sum(dim=1) / count
         highest = states.masked_fill(~known, -1.0).amax(dim=1)
         joined = self.last(self.dropout(torch.cat([mean, highest], dim=1)))
-        n = len(joined)
-        nothing = joined.new_zeros(n, 1, 1)
-        return Output(
-            logits=class_logits(joined, self.config),
-            scores=nothing,
-            attention=nothing + 1,
-            indices=torch.zeros(n, 1, dtype=torch.int64, device=joined.device),
-            valid=torch.ones(n, 1, dtype=torch.bool, device=joined.device),
-            centres_yx=joined.new_zeros(n, 1, 2),
-            weights=joined.new_ones(n, 1),
-            evidence=joined.detach()[:, None],
-        )
+        return without_regions(joined, self.config)

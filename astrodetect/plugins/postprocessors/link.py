@@ -34,7 +34,7 @@ class Link(Postprocessor):
     def process(self, detections: Detections, stream: Stream) -> Detections:
         """Give the detections of one recording, joined, in the order of frames."""
         from astrodetect.methods.features import USUAL_RATE, View
-        from astrodetect.methods.link import SHAPE_COLUMNS, assemble, judge_with, merge
+        from astrodetect.methods.link import SHAPE_COLUMNS, assemble, judge_with, merge, strongest
         from astrodetect.methods.pieces import Rules, groups, pieces_of
         from astrodetect.methods.probability import load_model
 
@@ -49,4 +49,7 @@ class Link(Postprocessor):
             if last > 0:
                 judge = judge_with(load_model(self.model), View(stream.frame_rate, stream.shape, last))
         made = [merge(detections, members, judge) for members in joined]
-        return assemble([row for row, _ in made], [track for _, track in made])
+        cutouts = detections.cutouts
+        if cutouts is not None:
+            cutouts = cutouts[[strongest(detections, members) for members in joined]]
+        return assemble([row for row, _ in made], [track for _, track in made], cutouts)
