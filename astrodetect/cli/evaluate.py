@@ -9,7 +9,7 @@ import click
 
 if TYPE_CHECKING:
     from astrodetect.catalogs.reader import Catalog
-    from astrodetect.evaluation import TruthObject
+    from astrodetect.evaluation import Evaluation, TruthObject
 
 
 @click.command()
@@ -82,7 +82,8 @@ def evaluate(inputs: tuple[Path, ...], truth: Path | None, data: Path | None, **
     common; one to one. Completeness is given by signal-to-noise, magnitude, speed, duration and place in
     the picture (with --out also as plots), false alarms per camera-hour. What was found and not accepted
     is listed apart. False alarms are explained by the object that they lie on, with the help of
-    tracks.csv beside the truth file, if there is one; what the truth labels ``ignore`` is none.
+    tracks.csv beside the truth file, if there is one; what the truth labels ``ignore`` is none. Of
+    the first three it is drawn with --out what their label rests on.
 
     With --data: figures, curves and calibration of MODEL (a .safetensors file) on the images of a training
     file. Several models are runs of one recipe: mean and deviation are given.
@@ -150,8 +151,19 @@ def _events(catalog: Catalog, truth: Path, _match: str, options: dict[str, Any])
         from astrodetect.evaluation.completeness import write_plots
 
         write_plots(result, options["out"])
+        _explain(catalog, result, options["out"])
     told = _json(to_dict(result)) if options["as_json"] else to_text(result)
     return told + _stored(catalog, objects, options) if options["store"] else told
+
+
+def _explain(catalog: Catalog, result: Evaluation, folder: Path) -> None:
+    from astrodetect.core.errors import AstrodetectError
+    from astrodetect.evaluation.reasons import draw_false_alarms
+
+    try:
+        draw_false_alarms(catalog, result, folder)
+    except AstrodetectError as error:  # the recordings need not be here
+        click.echo(f"no pictures of why false alarms were accepted: {error}", err=True)
 
 
 def _stored(catalog: Catalog, truth: list[TruthObject], options: dict[str, Any]) -> str:

@@ -31,6 +31,10 @@ import click
 )  # fmt: skip
 @click.option("--no-patches", is_flag=True, help="Do not show the patches that the pipeline chose; faster.")
 @click.option(
+    "--explain", default=1, show_default=True, metavar="N",
+    help="Draw what the labels of the first N accepted detections rest on, seconds each.",
+)  # fmt: skip
+@click.option(
     "--root", type=click.Path(path_type=Path, exists=True, file_okay=False), metavar="FOLDER",
     help="Where the recordings lie now, if they were moved.",
 )  # fmt: skip
@@ -43,6 +47,7 @@ def report(
     width: int,
     clips: int,
     no_patches: bool,
+    explain: int,
     root: Path | None,
     quiet: bool,
 ) -> None:
@@ -56,7 +61,13 @@ def report(
     from astrodetect.report import ReportSettings, write_report
 
     settings = ReportSettings(
-        candidates=candidates, rejected=rejected, width=width, root=root, clips=clips, patches=not no_patches
+        candidates=candidates,
+        rejected=rejected,
+        width=width,
+        root=root,
+        clips=clips,
+        patches=not no_patches,
+        explain=explain,
     )
     hidden = quiet or not sys.stderr.isatty()
     with tqdm(unit="recording", disable=hidden, file=sys.stderr, leave=False) as bar:

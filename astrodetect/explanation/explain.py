@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from astrodetect.core.data import Window
 from astrodetect.core.detections import Detections
 from astrodetect.core.geometry import boxes_overlap, patch_corners
 from astrodetect.core.maps import Selection
-from astrodetect.core.stages import Detector
+from astrodetect.core.stages import Detector, Postprocessor
 from astrodetect.explanation.occlusion import Box, occluded, occlusion_map, part_of
 
 if TYPE_CHECKING:
@@ -54,7 +54,14 @@ class Explanation:
 
 
 def explain(
-    detector: Detector, window: Window, box: Edges, label: str, *, side: int = 56, size: int = 0
+    detector: Detector,
+    window: Window,
+    box: Edges,
+    label: str,
+    *,
+    after: Sequence[Postprocessor] = (),
+    side: int = 56,
+    size: int = 0,
 ) -> Explanation:
     """Explain why something in a window was given a label.
 
@@ -71,6 +78,8 @@ def explain(
         Where the detection is.
     label : str
         Its label.
+    after : sequence of Postprocessor
+        Open; what has the last word on labels and probabilities behind the detector.
     side : int
         Height and width of what is explained, at least; more where the box is larger.
     size : int
@@ -86,7 +95,7 @@ def explain(
     near = part_of(window, wide)
     inner = (_moved(shown[0], wide[0].start), _moved(shown[1], wide[1].start))
     shifted = (box[0] - wide[1].start, box[1] - wide[0].start, box[2] - wide[1].start, box[3] - wide[0].start)
-    decide = decider(detector, shifted, label)
+    decide = decider(detector, shifted, label, after)
     whole = decide(near)
 
     def hidden(part: Box) -> float:
@@ -119,7 +128,9 @@ def _moved(part: slice, by: int) -> slice:
     return slice(part.start - by, part.stop - by)
 
 
-def decider(detector: Detector, box: Edges, label: str) -> Callable[[Window], float]:
+def decider(
+    detector: Detector, box: Edges, label: str, after: Sequence[Postprocessor] = ()
+) -> Callable[[Window], float]:
     """Give the function from a window to the probability that the detection in the box has its label.
 
     Parameters
@@ -130,16 +141,24 @@ def decider(detector: Detector, box: Edges, label: str) -> Callable[[Window], fl
         In the windows that are asked for.
     label : str
         Which; 0 where there is nothing of the label.
+    after : sequence of Postprocessor
+        Open; they go through what the detector gives.
     """
+
+    def said(found: Detections, window: Window) -> float:
+        for stage in after:
+            found = stage.process(found, window.stream)
+        return _said(found, box, label)
+
     if not isinstance(detector, ComposedDetector):
-        return lambda window: _said(detector.detect(window), box, label)
+        return lambda window: said(detector.detect(window), window)
     centre = np.array([[(box[1] + box[3] - 1) / 2, (box[0] + box[2] - 1) / 2]])
     one = Selection(np.zeros(1, np.int64), centre, np.ones(1, np.float32), np.ones(1, np.float32))
     extractor, classifier = detector.extractor, detector.classifier
 
     def decide(window: Window) -> float:
         patches = cut_patches(extractor, one, window, classifier.needs)
-        return _said(classifier.classify(patches, window), box, label)
+        return said(classifier.classify(patches, window), window)
 
     return decide
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +13,7 @@ from astrodetect.core.detections import Detections
 from astrodetect.core.errors import AstrodetectError
 from astrodetect.core.results import RecordingBlock
 from astrodetect.report.reopen import Archive
-from astrodetect.report.retrace import Traced, composed_plan, retrace, windows_again
+from astrodetect.report.retrace import Traced, composed_plan, explain_again, retrace
 
 if TYPE_CHECKING:
     from astrodetect.explanation.explain import Explanation
@@ -113,19 +112,12 @@ def explained(catalog: Catalog, chosen: Chosen, root: Path | None = None) -> Exp
     AstrodetectError
         The recording cannot be read again.
     """
-    from astrodetect.explanation.explain import explain
     from astrodetect.pipeline import Pipeline
 
     pipeline = catalog.provenance.get("pipeline", "")
-    plan = Pipeline(pipeline).plan
     source, recording = Archive(pipeline, root).find(chosen.block.recording)
     row = {name: values[chosen.row] for name, values in chosen.block.detections.columns.items()}
-    middle = int(max(0, row["frame_start"] + row["frame_end"]) // 2)
-    box = (float(row["x_min"]), float(row["y_min"]), float(row["x_max"]), float(row["y_max"]))
-    with closing(windows_again(plan, source, recording, [middle])) as windows:
-        for window in windows:
-            return explain(plan.detector, window, box, str(row["label"]))
-    raise AstrodetectError(f"{recording.location}: has no frame {middle} any more")
+    return explain_again(Pipeline(pipeline).plan, source, recording, row)
 
 
 def detections_of(catalog: Catalog, recording: str = "", *, rejected: bool = False) -> Detections:

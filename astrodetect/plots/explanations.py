@@ -52,7 +52,7 @@ def _draw(axes: Any, one: Explanation) -> None:
     most = max(float(np.abs(one.occlusion).max()), 1e-6)
     shown = axes[1].imshow(one.occlusion, cmap="RdBu_r", vmin=-most, vmax=most, alpha=0.65, **place)
     axes[1].set_title("probability lost when hidden", fontsize=7)
-    axes[1].figure.colorbar(shown, ax=axes[1], shrink=0.8)
+    axes[1].figure.colorbar(shown, ax=axes[1], shrink=0.8).ax.tick_params(labelsize=5)
     if one.gradients is None:
         axes[2].set_visible(False)
         return

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +13,16 @@ from numpy.typing import NDArray
 from astrodetect.core.arrays import to_numpy
 from astrodetect.core.compose import ComposedDetector, cut_patches
 from astrodetect.core.data import Recording, Window
-from astrodetect.core.errors import AstrodetectError
+from astrodetect.core.errors import AstrodetectError, SourceError
 from astrodetect.core.maps import Patches, ScoreMap
 from astrodetect.core.plan import Plan, tell_wants
 from astrodetect.core.runner import preprocessors_of
 from astrodetect.core.stages import FrameSource
 from astrodetect.core.windows import opened
 from astrodetect.pipeline import Pipeline
+
+if TYPE_CHECKING:
+    from astrodetect.explanation.explain import Explanation
 
 
 @dataclass(frozen=True)
@@ -75,10 +78,43 @@ def retrace(
             yield _trace(detector, window)
 
 
+def explain_again(
+    plan: Plan, source: FrameSource, recording: Recording, row: Mapping[str, Any], device: str = "cpu"
+) -> Explanation:
+    """Explain the label of a detection: what its probability rests on, postprocessors included.
+
+    Parameters
+    ----------
+    plan : Plan
+        Of the pipeline that gave it.
+    source : FrameSource
+        Not opened.
+    recording : Recording
+        Where it is.
+    row : mapping
+        Its columns: label, box, frames.
+    device : str
+        Where stages compute.
+
+    Raises
+    ------
+    SourceError
+        The recording cannot be read, or has no such frame any more.
+    """
+    from astrodetect.explanation.explain import explain
+
+    middle = int(max(0, row["frame_start"] + row["frame_end"]) // 2)
+    box = (float(row["x_min"]), float(row["y_min"]), float(row["x_max"]), float(row["y_max"]))
+    with closing(windows_again(plan, source, recording, [middle], device)) as windows:
+        for window in windows:
+            return explain(plan.detector, window, box, str(row["label"]), after=plan.postprocessors)
+    raise SourceError(f"{recording.location}: has no frame {middle} any more")
+
+
 def windows_again(
     plan: Plan, source: FrameSource, recording: Recording, frames: Sequence[int], device: str = "cpu"
 ) -> Generator[Window, None, None]:
-    """Give windows that hold certain frames, as the detector sees them; it is open meanwhile.
+    """Give windows that hold certain frames, as the detector sees them; it and what follows are open.
 
     Parameters
     ----------
@@ -101,7 +137,7 @@ def windows_again(
     tell_wants(plan)
     with opened(source, recording) as stream:
         preprocessors = [stage for _, stage in preprocessors_of(plan, stream)]
-        stages = [*preprocessors, plan.detector]
+        stages = [*preprocessors, plan.detector, *plan.postprocessors]
         size, step = plan.window.frames(stream.frame_rate)
         try:
             for stage in stages:

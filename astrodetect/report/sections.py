@@ -13,6 +13,7 @@ from astrodetect.core.results import RecordingBlock
 from astrodetect.report.drawing import overlay
 from astrodetect.report.markup import count, number, text, when
 from astrodetect.report.patches import Sheet, described, overlay_marks
+from astrodetect.report.reasons import Reason, reasons_described
 from astrodetect.report.rows import DULL, Shown, table
 
 
@@ -46,6 +47,8 @@ class Drawn:
         Files of moving pictures, by detection.
     sheets : sequence of Sheet
         The patches that the pipeline chose.
+    reasons : sequence of Reason
+        What labels rest on.
     """
 
     whole: Picture
@@ -55,6 +58,7 @@ class Drawn:
     thumbnails: list[tuple[str, int, int] | None] = field(default_factory=list)
     clips: Mapping[int, str] = field(default_factory=dict)
     sheets: Sequence[Sheet] = ()
+    reasons: Sequence[Reason] = ()
 
 
 @dataclass(frozen=True)
@@ -156,7 +160,8 @@ def section(
     picture = _figure(block, shown, drawn) if drawn is not None else f'<p class="warn">{text(missing)}</p>\n'
     caption = _caption(block, chosen)
     patches = described(drawn.sheets, block.path) if drawn is not None else ""
-    return f"{head}{picture}{table(shown, caption)}{patches}</section>\n"
+    reasons = reasons_described(drawn.reasons, block.path) if drawn is not None else ""
+    return f"{head}{picture}{table(shown, caption)}{patches}{reasons}</section>\n"
 
 
 def _facts(row: dict[str, Any]) -> str:

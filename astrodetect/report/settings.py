@@ -28,6 +28,8 @@ class ReportSettings:
         Accepted detections per recording that get a moving picture.
     patches : bool
         Go through the pipeline again where something was accepted, to show the patches that it chose.
+    explain : int
+        Accepted detections in all for which it is drawn what their label rests on; each takes seconds.
     root : Path or None
         Where the recordings lie now, if not where they were when the catalog was made.
 
@@ -44,10 +46,11 @@ class ReportSettings:
     width: int = 1600
     clips: int = 24
     patches: bool = True
+    explain: int = 1
     root: Path | None = None
 
     def __post_init__(self) -> None:
-        for name in ("candidates", "rejected", "accepted", "recordings", "clips"):
+        for name in ("candidates", "rejected", "accepted", "recordings", "clips", "explain"):
             if getattr(self, name) < 0:
                 raise AstrodetectError(f"{name} is {getattr(self, name)}; a number from 0 is needed")
         if self.width < 64:

@@ -9,7 +9,7 @@ from pathlib import Path
 from astrodetect.catalogs.reader import Catalog
 from astrodetect.core.data import Recording, same_files
 from astrodetect.core.detections import Detections
-from astrodetect.core.errors import AstrodetectError
+from astrodetect.core.errors import AstrodetectError, StoppedError
 from astrodetect.core.results import RecordingBlock
 from astrodetect.report.clips import save_clip
 from astrodetect.report.folder import ReportFolder, default_folder, told
@@ -17,6 +17,7 @@ from astrodetect.report.night import Night
 from astrodetect.report.page import page
 from astrodetect.report.patches import PatchMaker, Sheet
 from astrodetect.report.pictures import Projection, project
+from astrodetect.report.reasons import Explainer, Reason
 from astrodetect.report.reopen import Archive
 from astrodetect.report.sections import Chosen, Drawn, Picture, choose, section, shown_of
 from astrodetect.report.settings import ReportSettings
@@ -94,6 +95,7 @@ class _Making:
         self.folder, self.settings = folder, settings
         self.archive = Archive(pipeline, settings.root)
         self.patches = PatchMaker(pipeline) if settings.patches else None
+        self.explainer = Explainer(pipeline, settings.explain)
         self.night = Night(most_rows=settings.recordings, most_accepted=settings.accepted)
         self.sections: list[str] = []
         self.n_candidates = 0
@@ -136,25 +138,27 @@ class _Making:
             note = f"The files have changed since they were searched. {note}".strip()
         with told(self.folder.path):
             drawn = self._save(projection, stem, note)
-            sheets = self._sheets(recording, block, chosen.found, accepted, stem)
+            sheets, reasons = self._again(recording, block, chosen.found, accepted, stem)
         self.n_pictures += 1
-        return replace(drawn, sheets=sheets), ""
+        return replace(drawn, sheets=sheets, reasons=reasons), ""
 
-    def _sheets(
+    def _again(
         self, recording: Recording, block: RecordingBlock, found: Detections, rows: list[int], stem: Path
-    ) -> Sequence[Sheet]:
-        """Give the patches of accepted detections; what fails here costs them, not the picture."""
-        if self.patches is None:
-            return ()
+    ) -> tuple[Sequence[Sheet], Sequence[Reason]]:
+        """Go through the pipeline again for accepted detections; what fails costs no other picture."""
+        sheets: Sequence[Sheet] = ()
+        reasons: Sequence[Reason] = ()
         try:
             source, _ = self.archive.find(block.recording)
-            return self.patches.sheets(source, recording, found, rows, stem)
-        except OSError:
+            if self.patches is not None:
+                sheets = self.patches.sheets(source, recording, found, rows, stem)
+            reasons = self.explainer.pictures(source, recording, found, rows, stem)
+        except (OSError, StoppedError):
             raise
         except Exception as error:
             name = f"because the pipeline could not be gone through again ({type(error).__name__})"
             self.night.missing.setdefault(name, []).append(block.path)
-            return ()
+        return sheets, reasons
 
     def _save(self, projection: Projection, stem: Path, note: str) -> Drawn:
         folder = self.folder.pictures.name

@@ -5,11 +5,14 @@ from contextlib import closing
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from stranger_packages import astrodetect as command
 from torch import nn
 
 from astrodetect.catalogs.reader import Catalog
+from astrodetect.cli.evaluate import evaluate
 from astrodetect.core import registry
+from astrodetect.core.errors import AstrodetectError
 from astrodetect.explanation.explain import decider, explain
 from astrodetect.explanation.gradients import grad_cam, last_layer, patch_score
 from astrodetect.explanation.occlusion import boxes_of, occluded, occlusion_of_image, part_of
@@ -17,7 +20,9 @@ from astrodetect.pipeline import Pipeline
 from astrodetect.plots.choose import choose
 from astrodetect.plots.explanations import plot_explanations
 from astrodetect.plugins.models.build import build_model
+from astrodetect.plugins.models.checkpoints import save
 from astrodetect.plugins.models.config import ModelConfig
+from astrodetect.report import ReportSettings, write_report
 from astrodetect.report.retrace import windows_again
 from astrodetect.training.explaining import explain_image
 
@@ -179,6 +184,37 @@ def test_a_whole_detector_is_explained_too(night):
     y, x = np.unravel_index(found.occlusion.argmax(), found.occlusion.shape)
     assert (y + found.corner_yx[0], x + found.corner_yx[1]) == pytest.approx((33, 70), abs=3)
     assert found.probability == pytest.approx(0.9)
+
+
+def test_the_report_says_what_labels_rest_on(night, tmp_path):
+    torch.manual_seed(1)
+    sizes = {"feature_channels": (4,), "feature_shrink": (1,), "patch": (24, 24)}
+    save(build_model(ModelConfig(method="fcn-mil", labels=("other", "meteor"), **sizes)), tmp_path / "net")
+    text = (
+        '[[preprocess]]\nuse = "max-minus-median"\n[score]\nuse = "peak-snr"\n'
+        '[select]\nuse = "top-k"\nk = 2\n[extract]\nuse = "patches"\nsize = 24\n'
+        '[classify]\nuse = "fcn-mil-classifier"\n'
+        f'weights = "{tmp_path / "net"}"\n[accept]\nlabels = ["meteor", "other"]\nthreshold = 0.01\n'
+    )
+    Pipeline(text).run(night / "n", out=tmp_path / "net.h5")
+    page = write_report(tmp_path / "net.h5").page.read_text()
+    (picture,) = (tmp_path / "net-report" / "pictures").glob("*-reason.png")
+    assert f'src="pictures/{picture.name}"' in page
+    assert "Grad-CAM" in page
+    page = write_report(tmp_path / "net.h5", settings=ReportSettings(explain=0)).page.read_text()
+    assert "What labels rest on" not in page
+    with pytest.raises(AstrodetectError, match="explain is -1"):
+        ReportSettings(explain=-1)
+
+
+@pytest.mark.slow
+def test_evaluate_draws_why_false_alarms_were_accepted(night, tmp_path):
+    (tmp_path / "truth.csv").write_text("path,label\nelsewhere,meteor\n")
+    done = CliRunner().invoke(
+        evaluate, [str(night / "night.h5"), "--truth", str(tmp_path / "truth.csv"), "--out", str(tmp_path)]
+    )
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "explanation-0.png").stat().st_size > 5000
 
 
 @pytest.mark.slow
