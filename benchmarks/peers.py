@@ -1,13 +1,14 @@
 """Everything here that finds meteors, and classical peers, on the same nights of stations nobody has seen.
 
     python benchmarks/peers.py [--recordings 120] [--stations 40] [--seed 991027] [--shape 320x480]
-        [--work FOLDER] [--rows NAME ...] [--pipeline FILE.toml ...]
+        [--work FOLDER] [--rows NAME ...] [--pipeline FILE.toml ...] [--nights FOLDER [--resnet WEIGHTS]]
 
 Rows: the built-in pipelines whose names begin with ``meteor``, pipeline files (`--pipeline`), and peers
 (`benchmarks/peer_detectors.py`): freeture's frame difference with tests of linearity, a threshold with the
-probabilistic Hough transform, the Desert Fireball Network's chain, and a ResNet-18 that verifies patches
-(`benchmarks/peer_resnet.py`). Each peer's threshold is the best of a few by F1 on a night of its own stations
-(seed + 1), on which the networks of the last two are trained, too; what is built in is taken as it is.
+probabilistic Hough transform, the Desert Fireball Network's chain, and a ResNet-18 that verifies what the
+classical pipeline finds (`benchmarks/peer_resnet.py`; `--nights` are the catalogs of
+`benchmarks/fit_meteor_nights.py`). Each peer's threshold is the best of a few by F1 on a night of stations of
+their own (seed + 1), on which the tiles of the third learn; what is built in is taken as it is.
 
 Prints recall of all meteors and of those with a peak signal-to-noise over 5 and 6 (brightest frame, aperture
 of 2 FWHM, on the sensor), precision, false alarms per hour with the 95 % interval of a Poisson count, and
@@ -25,6 +26,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from peer_resnet import train as train_resnet
 from peer_tiles import train_tiles
 from station_nights import judged, seconds_per_frame, shape_of, station_night
 
@@ -36,16 +38,18 @@ from astrodetect.evaluation.report import to_text
 
 @dataclass(frozen=True)
 class Peer:
-    """A classical way to find meteors: its name in the table, and the thresholds that are tried (sigma)."""
+    """A classical way to find meteors: its name in the table, its threshold, the values that are tried."""
 
     title: str
-    sigmas: tuple[float, ...]
+    values: tuple[float, ...]
+    threshold: str = "sigma"
 
 
 PEERS = {
     "FrameDifference": Peer("frame difference, linearity (freeture)", (4.0, 5.5, 7.5)),
     "ThresholdHough": Peer("threshold, probabilistic Hough", (4.5, 6.0, 8.0)),
     "DesertFireball": Peer("blurred differences, tiles, 10 units, Hough (DFN)", (4.0, 6.0, 9.0)),
+    "ResNetVerifier": Peer("`meteor-classical`, ResNet-18 on the trails", (0.3, 0.5, 0.8), "least"),
 }
 _HEAD = (
     "method", "recall, all", "recall, signal-to-noise over 5", "over 6", "precision",
@@ -53,12 +57,17 @@ _HEAD = (
 )  # fmt: skip
 
 
-def peer_pipeline(peer: str, sigma: float, weights: Path) -> Pipeline:
+def peer_pipeline(peer: str, value: float, weights: Path) -> Pipeline:
     """Give the pipeline of a peer."""
-    extra = f'weights = "{weights}"\n' if peer == "DesertFireball" else ""
+    extra = f'weights = "{weights}"\n' if weights.is_file() else ""
+    if peer == "ResNetVerifier":
+        text = Pipeline.from_toml("meteor-classical").text
+        text = text.replace('use = "streak"', 'use = "streak"\npictures = true')
+        stage = f'[[postprocess]]\nuse = "peer_resnet:{peer}"\nleast = {value}\n{extra}\n[accept]'
+        return Pipeline(text.replace("[accept]", stage), peer)
     return Pipeline(
         '[[preprocess]]\nuse = "max-minus-median"\n'
-        f'[detect]\nuse = "peer_detectors:{peer}"\nsigma = {sigma}\n'
+        f'[detect]\nuse = "peer_detectors:{peer}"\nsigma = {value}\n'
         f'{extra}[[postprocess]]\nuse = "peer_detectors:Longest"\n',
         peer,
     )
@@ -70,26 +79,29 @@ def f1(result: Evaluation) -> float:
     return 2 * hits / max(1, len(result.objects) + hits + len(result.false_alarms))
 
 
-def tuned(peer: str, own: Path, work: Path) -> tuple[str, Pipeline]:
+def tuned(peer: str, own: Path, args: argparse.Namespace, work: Path) -> tuple[str, Pipeline]:
     """Give a peer with the threshold that is best on a night of its own, and its name with it."""
-    weights = work / "tiles.npz"
+    weights = work / f"{peer}.{'npz' if peer == 'DesertFireball' else 'safetensors'}"
     if peer == "DesertFireball" and not weights.exists():
         print(train_tiles(own, weights, 2027), file=sys.stderr, flush=True)
-    tried = {s: peer_pipeline(peer, s, weights) for s in PEERS[peer].sigmas}
-    best = max(tried, key=lambda s: f1(judged(tried[s], own, work / "tuning")))
-    return f"{PEERS[peer].title}; {best:g} sigma", tried[best]
+    if peer == "ResNetVerifier" and not weights.exists():
+        print(train_resnet(args.nights, weights, args.resnet), file=sys.stderr, flush=True)
+    tried = {value: peer_pipeline(peer, value, weights) for value in PEERS[peer].values}
+    best = max(tried, key=lambda value: f1(judged(tried[value], own, work / "tuning")))
+    return f"{PEERS[peer].title}; {PEERS[peer].threshold} {best:g}", tried[best]
 
 
 def all_rows(
-    files: list[Path], own: Path, work: Path
+    args: argparse.Namespace, own: Path, work: Path
 ) -> Iterator[tuple[str, Callable[[], tuple[str, Pipeline]]]]:
     """Give the name of each row, and what makes its title and its pipeline."""
     for name in [name for name in pipelines.names() if name.startswith("meteor")]:
         yield name, lambda name=name: (f"`{name}`", Pipeline.from_toml(name))
-    for path in files:
+    for path in args.pipeline:
         yield path.stem, lambda path=path: (f"`{path.stem}`", Pipeline.from_toml(path))
     for peer in PEERS:
-        yield peer, lambda peer=peer: tuned(peer, own, work)
+        if peer != "ResNetVerifier" or args.nights is not None:
+            yield peer, lambda peer=peer: tuned(peer, own, args, work)
 
 
 def row(title: str, result: Evaluation, seconds: float) -> str:
@@ -124,7 +136,7 @@ def compare(args: argparse.Namespace, work: Path) -> None:
     settings = f"recordings = {args.recordings}, stations = {args.stations}, seed = {args.seed}"
     print(f"{settings}, shape = {args.shape}, 100 frames each")
     print(f"| {' | '.join(_HEAD)} |\n|{' --- |' * len(_HEAD)}", flush=True)
-    for name, make in all_rows(args.pipeline, own, work):
+    for name, make in all_rows(args, own, work):
         if args.rows and name not in args.rows:
             continue
         try:
@@ -143,6 +155,8 @@ def main() -> int:
     parser.add_argument("--shape", default="320x480", help="height and width of the frames")
     parser.add_argument("--rows", nargs="+", help="only these: names of pipelines, files, classes of peers")
     parser.add_argument("--pipeline", nargs="+", type=Path, default=[], help="pipeline files: a row each")
+    parser.add_argument("--nights", type=Path, help="catalogs that ResNet-18 learns from; none: no such row")
+    parser.add_argument("--resnet", type=Path, help="weights that it starts from (safetensors)")
     parser.add_argument("--work", type=Path, help="folder for what is made; kept, and used again")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
