@@ -1,11 +1,12 @@
-"""Completeness of a pipeline in real recordings, by meteors put into their frames.
+"""Completeness of pipelines in real recordings, by meteors put into their frames.
 
-    ASTRODETECT_DATA=/path/to/data python benchmarks/injection.py [--pipeline meteor] [--copies 20]
+    ASTRODETECT_DATA=/path/to/data python benchmarks/injection.py [--pipeline meteor ...] [--copies 20]
 
 Needs ``rms/`` (FF files with ``truth.csv``) and ``clips/`` (videos with ``.track.csv``). Every recording is
 written several times, each time with two meteors of a peak signal-to-noise of 3 to 50 and 1 to 30 pixels
 per frame, both log-uniform; the real meteors in them are neither right nor false. Prints the comparison of
-each camera and of all together; ``--figures FOLDER`` draws completeness, and pictures with what was put in.
+each pipeline for each camera and for all together; ``--figures FOLDER`` draws completeness of all pipelines
+by camera, and of the first one by place.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from station_nights import judged
 
-from astrodetect import Catalog, Pipeline
-from astrodetect.evaluation import Evaluation, evaluate, read_tracks, read_truth
+from astrodetect import Pipeline
+from astrodetect.evaluation import Evaluation
 from astrodetect.evaluation.completeness import binned, by_place, write_plots
 from astrodetect.evaluation.report import to_text
 from astrodetect.simulation.injection.command import run
@@ -68,16 +70,6 @@ def circle_mask(folder: Path) -> Path:
     return mask
 
 
-def judged(pipeline: Pipeline, folder: Path) -> Evaluation:
-    """Run a pipeline on recordings with meteors and compare with the truth."""
-    out = folder.with_suffix(".h5")
-    if not out.is_file():
-        pipeline.run(folder, out=out)
-    truth = read_tracks(folder / "tracks.csv", read_truth(folder / "truth.csv"))
-    with Catalog(out) as catalog:
-        return evaluate(catalog.detections, catalog.recordings, truth)
-
-
 def together(results: list[Evaluation]) -> Evaluation:
     """Give the comparison of several cameras as one."""
     return Evaluation(
@@ -89,33 +81,77 @@ def together(results: list[Evaluation]) -> Evaluation:
     )
 
 
-def draw(results: dict[str, Evaluation], folder: Path) -> None:
-    """Draw the completeness of each camera by signal-to-noise, with 95 % intervals."""
-    from astrodetect.plots.style import COLOURS, new_figure, save, style
+def draw(results: dict[str, dict[str, Evaluation]], folder: Path) -> None:
+    """Draw the completeness of each pipeline by signal-to-noise, a panel for each camera, 95 % intervals."""
+    from astrodetect.plots.style import PAGE, new_figure, save, style
 
-    edges = (3, 4, 6, 9, 14, 22, 35, 50)
     folder.mkdir(parents=True, exist_ok=True)
-    _, axes = new_figure()
+    cameras = list(next(iter(results.values())))
+    figure, axes = new_figure(PAGE, 2.3, ncols=len(cameras), sharey=True, squeeze=False)
     with style():
-        for number, (name, result) in enumerate(results.items()):
-            rows = [row for row in binned(result, "peak_snr", edges) if row[2].n]
-            at = [float(np.sqrt(low * high)) * (1 + 0.02 * number) for low, high, _ in rows]
-            value = np.array([rate.value for *_, rate in rows])
-            ends = np.array([rate.interval for *_, rate in rows]).T
-            bars = np.abs(ends - value)
-            axes.errorbar(at, value, bars, fmt="o-", ms=3, elinewidth=0.7, color=COLOURS[number], label=name)
-        axes.set(xscale="log", xlabel="peak signal-to-noise", ylabel="fraction found", ylim=(-0.02, 1.04))
-        axes.set_xticks([3, 5, 10, 20, 50], ["3", "5", "10", "20", "50"])
-        axes.xaxis.set_minor_formatter("")
-        axes.legend(loc="upper left")
-    save(axes, folder / "injection-cameras.png", 150)
+        for number, (name, own) in enumerate(results.items()):
+            for panel, camera in zip(axes[0], cameras, strict=True):
+                curve(panel, own[camera], number, name)
+        for panel, camera in zip(axes[0], cameras, strict=True):
+            panel.set(xscale="log", xlabel="peak signal-to-noise", title=camera, ylim=(-0.02, 1.04))
+            panel.set_xticks([3, 5, 10, 20, 50], ["3", "5", "10", "20", "50"])
+            panel.xaxis.set_minor_formatter("")
+        axes[0, 0].set_ylabel("fraction found")
+        axes[0, 0].legend(loc="upper left")
+    save(figure, folder / "injection-cameras.png", 150)
+
+
+def curve(axes: Any, result: Evaluation, number: int, name: str) -> None:
+    """Draw the fraction that a pipeline found, by signal-to-noise."""
+    from astrodetect.plots.style import COLOURS
+
+    rows = [row for row in binned(result, "peak_snr", (3, 4, 6, 9, 14, 22, 35, 50)) if row[2].n]
+    at = [float(np.sqrt(low * high)) * (1 + 0.04 * number) for low, high, _ in rows]
+    value = np.array([rate.value for *_, rate in rows])
+    bars = np.abs(np.array([rate.interval for *_, rate in rows]).T - value)
+    axes.errorbar(at, value, bars, fmt="o-", ms=3, elinewidth=0.7, color=COLOURS[number], label=name)
+
+
+def inject(name: str, data: Path, work: Path, args: argparse.Namespace) -> Path:
+    """Put meteors into the recordings of a camera, if that is not done; give the folder."""
+    place, share = CAMERAS[name]
+    folder = work / name
+    more: dict[str, Any] = {"mask": circle_mask(work)} if name == "all-sky" else {}
+    if not folder.is_dir():
+        made = work / f"{name}.part"
+        copies = max(1, round(share * args.copies))
+        known = known_meteors(data, work)
+        run(
+            made,
+            inject=data / place,
+            force=True,
+            meteors=2,
+            copies=copies,
+            known=known,
+            seed=args.seed,
+            **more,
+        )
+        made.rename(folder)
+    return folder
+
+
+def show(pipeline: str, folders: dict[str, Path], out: Path) -> dict[str, Evaluation]:
+    """Run a pipeline on the recordings of all cameras, print how it does, and give it."""
+    results = {}
+    for name, folder in folders.items():
+        results[name] = judged(Pipeline.from_toml(pipeline), folder, out)
+        print(f"\n== {pipeline}, {name}\n{to_text(results[name])}", flush=True)
+    everything = together(list(results.values()))
+    print(f"== {pipeline}, all\n{to_text(everything)}")
+    print(f"by place: {[[str(rate) for rate in row] for row in by_place(everything)]}")
+    return results
 
 
 def main() -> int:
     """Put meteors in, run, print, draw."""
     warnings.simplefilter("ignore")
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--pipeline", default="meteor")
+    parser.add_argument("--pipeline", nargs="+", default=["meteor"], help="names or files")
     parser.add_argument("--copies", type=int, default=20)
     parser.add_argument("--seed", type=int, default=5)
     parser.add_argument("--cameras", nargs="+", choices=list(CAMERAS), default=list(CAMERAS))
@@ -128,24 +164,11 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as temporary:
         work = args.work or Path(temporary)
         work.mkdir(parents=True, exist_ok=True)
-        known = known_meteors(Path(data), work)
-        results = []
-        for name in args.cameras:
-            place, share = CAMERAS[name]
-            into, folder = Path(data) / place, work / name
-            more: dict[str, Any] = {"mask": circle_mask(work)} if name == "all-sky" else {}
-            copies = max(1, round(share * args.copies))
-            if not folder.with_suffix(".h5").is_file():
-                made = {"meteors": 2, "copies": copies, "known": known, "seed": args.seed, **more}
-                run(folder, inject=into, force=True, **made)
-            results.append(judged(Pipeline.from_toml(args.pipeline), folder))
-            print(f"\n== {name}: {place}, {copies} copies\n{to_text(results[-1])}", flush=True)
-        everything = together(results)
-        print(f"== all\n{to_text(everything)}")
-        print(f"by place: {[[str(rate) for rate in row] for row in by_place(everything)]}")
+        folders = {name: inject(name, Path(data), work, args) for name in args.cameras}
+        results = {name: show(name, folders, work / "catalogs") for name in args.pipeline}
         if args.figures:
-            draw(dict(zip(args.cameras, results, strict=True)), args.figures)
-            write_plots(everything, args.figures)
+            draw(results, args.figures)
+            write_plots(together(list(results[args.pipeline[0]].values())), args.figures)
     return 0
 
 
