@@ -50,12 +50,18 @@ class Profile:
         Seconds by stage, over all workers.
     reader : float
         Seconds that reader threads worked, beside everything else.
+    beside : Counter
+        Seconds of `stages` that went by while the detector worked on the window before.
+    waited : float
+        Seconds for which the detector waited for them.
     """
 
     plan: Plan
     jobs: int = 1
     stages: Counter[str] = field(default_factory=Counter)
     reader: float = 0.0
+    beside: Counter[str] = field(default_factory=Counter)
+    waited: float = 0.0
     n_frames: int = 0
     n_pixels: float = 0.0
     opening: float = 0.0
@@ -79,13 +85,17 @@ class Profile:
     def recording_done(self, block: RecordingBlock) -> None:
         """Add what a recording took."""
         row, seconds = block.recording, block.summary.get("seconds", {})
+        beside, waited = block.summary.get("beside", {}), float(block.summary.get("waited", 0.0))
         frames = int(row.get("n_frames", 0))
         self.stages.update(seconds)
+        self.beside.update(beside)
+        self.waited += waited
         self.reader += float(block.summary.get("reader", 0.0))
         self.n_frames += frames
         self.n_pixels += float(frames) * int(row.get("width", 0)) * int(row.get("height", 0))
         self.busy += float(row.get("seconds", 0.0))
-        self.opening += max(float(row.get("seconds", 0.0)) - sum(seconds.values()), 0.0)
+        known = sum(seconds.values()) - sum(beside.values()) + waited
+        self.opening += max(float(row.get("seconds", 0.0)) - known, 0.0)
         self._last = perf_counter()
 
     def finish(self) -> None:
@@ -104,10 +114,11 @@ class Profile:
         return known.get(stage, "classify")
 
     def kinds(self) -> dict[str, float]:
-        """Give seconds by kind of work, over all workers."""
+        """Give seconds by kind of work, over all workers; of work beside other work what was waited for."""
         found = dict.fromkeys(KINDS, 0.0)
+        waited = self.waited / (self.beside.total() or 1.0)
         for stage, seconds in self.stages.items():
-            found[self.kind_of(stage)] += seconds
+            found[self.kind_of(stage)] += seconds - (1 - waited) * self.beside[stage]
         rest = max(self.elapsed - self.busy / max(self.jobs, 1), 0.0)
         tail = 0.0 if self._last is None else max(self.began + self.elapsed - self._last, 0.0)
         found["open"] += self.opening
@@ -142,6 +153,8 @@ class Profile:
             "n_frames": self.n_frames,
             "n_pixels": self.n_pixels,
             "reader": self.reader,
+            "beside": dict(self.beside),
+            "waited": self.waited,
             "kinds": self.kinds(),
             "stages": dict(self.stages),
             "limit": self.limit(),
@@ -171,4 +184,5 @@ class Profile:
     def _what(self, kind: str) -> str:
         stages = [name for name in self.stages if self.kind_of(name) == kind and name != "read"]
         named = ", ".join(f"{name} {self.stages[name]:.2f}" for name in stages)
-        return f"{_TEXTS[kind]}: {named}" if named else _TEXTS[kind]
+        beside = " beside detection" if any(name in self.beside for name in stages) else ""
+        return f"{_TEXTS[kind]}: {named}{beside}" if named else _TEXTS[kind]

@@ -6,6 +6,8 @@ import copy
 import math
 import traceback
 from collections import Counter
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
@@ -21,6 +23,7 @@ from astrodetect.core.detections import ROW, Detections, with_all_columns
 from astrodetect.core.errors import AstrodetectError, SourceError, TruncatedError
 from astrodetect.core.hooks import HookCaller
 from astrodetect.core.plan import Plan, tell_wants
+from astrodetect.core.preparing import Preparation
 from astrodetect.core.results import RecordingBlock
 from astrodetect.core.stages import FrameSource, Preprocessor, Stage
 from astrodetect.core.tiling import Tiled, untiled
@@ -125,6 +128,8 @@ class _Run:
     times: list[Any] = field(default_factory=list)
     n_frames: int = 0
     n_windows: int = 0
+    opened: list[Stage] = field(default_factory=list)
+    preparation: Preparation | None = None
     #: Seconds that the reader thread of the source worked.
     reader: float = 0.0
     detections: Detections = field(default_factory=Detections.empty)
@@ -145,7 +150,6 @@ class _Run:
             self.messages.append(f"what was found before is lost: {error}")
 
     def go(self, source: FrameSource) -> None:
-        opened_stages: list[Stage] = []
         source.in_tiles = isinstance(self.plan.detector, Tiled) and all(
             stage.lazy for stage in self.plan.preprocessors
         )
@@ -155,19 +159,27 @@ class _Run:
                 self.hooks.call("recording_started", recording=self.recording, n_frames=stream.n_frames)
                 self._check_stream(stream)
                 preprocessors = preprocessors_of(self.plan, stream)
-                stages = [*self._detecting(), *self.plan.postprocessors]
-                for name, stage in [*preprocessors, *((self.plan.name_of(s), s) for s in stages)]:
-                    with self.clock.time(name):
-                        stage.open(stream, self.device)
-                    opened_stages.append(stage)
-                self._windows(source, preprocessors)
+                self._open(preprocessors)
+                self.preparation = Preparation(stream, self.place, preprocessors, self.clock)
+                self._windows(source, self.preparation)
                 self._finish(source, stream)
         finally:
             self.reader = source.reader_seconds
-            for stage in [*opened_stages, source]:
+            for stage in [*self.opened, source]:
                 self.messages.extend(stage.take_reports())
-            for stage in opened_stages:
+            for stage in self.opened:
                 self._close(stage)
+
+    def _open(self, stages: Sequence[tuple[str, Stage]]) -> None:
+        assert self.stream is not None  # set by go
+        for name, stage in stages:
+            with self.clock.time(name):
+                stage.open(self.stream, self.device)
+            self.opened.append(stage)
+
+    def _open_detector(self) -> None:
+        stages = [*self._detecting(), *self.plan.postprocessors]
+        self._open([(self.plan.name_of(stage), stage) for stage in stages])
 
     def _detecting(self) -> list[Stage]:
         """Give the stages of the detector: they are timed apart, and on tiles opened together."""
@@ -205,33 +217,33 @@ class _Run:
                 f"the mask covers {100 * float(stream.mask.mean()):.1f} % of the frame: nearly blind"
             )
 
-    def _windows(self, source: FrameSource, preprocessors: list[tuple[str, Preprocessor]]) -> None:
-        assert self.stream is not None  # set by go
-        size, step = self.plan.window.frames(self.stream.frame_rate)
-        still = source.still() if source.in_tiles else None
-        windows = iter([still]) if still is not None else source.windows(size, step)
-        while True:
-            try:
-                with self.clock.time("read"):
+    def _windows(self, source: FrameSource, preparation: Preparation) -> None:
+        size, step = self.plan.window.frames(preparation.stream.frame_rate)
+        given = preparation.windows(source, size, step, self.device, self._open_detector)
+        with closing(given) as windows:
+            while True:
+                try:
                     window = next(windows, None)
-            except TruncatedError as error:
-                self.messages.append(str(error))
-                self.status = "partial"
-                break
-            if window is None:
-                break
-            window = self.place.window(window, self.stream)
-            self._note(window)
-            found = self._detect(window, preprocessors)
-            if len(found):
-                self.parts.append(found)
-            self.hooks.call(
-                "window_done", recording=self.recording, frames_done=self.n_frames, n_detections=len(found)
-            )
+                except TruncatedError as error:
+                    self.messages.append(str(error))
+                    self.status = "partial"
+                    break
+                if window is None:
+                    break
+                self._look_at(window)
         if self.n_frames == 0:
             raise SourceError(
                 self.messages.pop() if self.status == "partial" else f"{self.recording.path}: holds no frame"
             )
+
+    def _look_at(self, window: Window) -> None:
+        self._note(window)
+        found = self._detect(window)
+        if len(found):
+            self.parts.append(found)
+        self.hooks.call(
+            "window_done", recording=self.recording, frames_done=self.n_frames, n_detections=len(found)
+        )
 
     def _note(self, window: Window) -> None:
         self.n_windows += 1
@@ -241,11 +253,7 @@ class _Run:
         if np.any(np.diff(window.times) < 0):
             self.messages.append("frame times go backwards")
 
-    def _detect(self, window: Window, preprocessors: list[tuple[str, Preprocessor]]) -> Detections:
-        for name, preprocessor in preprocessors:
-            require_planes(preprocessor, name, window)
-            with self.clock.time(name):
-                window = preprocessor.process(window)
+    def _detect(self, window: Window) -> Detections:
         detector = self.plan.detector
         if isinstance(untiled(detector), ComposedDetector):
             return _with_frames(detector.detect(window), window)
@@ -318,6 +326,8 @@ class _Run:
         }
         summary = {"seconds": self.clock.seconds, "counts": self.clock.counts, "traceback": self.details}
         summary |= {"reader": self.reader, "calibration": self.place.summary()}
+        if self.preparation is not None:
+            summary |= self.preparation.summary()
         return RecordingBlock(row, self.detections, self.camera, summary)
 
 

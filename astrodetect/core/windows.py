@@ -63,8 +63,10 @@ def ring_capacity(size: int, step: int) -> int:
 
 
 @dataclass
-class _Ring:
+class Ring:
     """Frames in slots; windows are contiguous runs of slots, so `Window.frames` is a plain view.
+
+    Two windows fit: one may be taken while the one before it is not yet released.
 
     Where the next window would not fit behind the present one, its overlap with it is copied to the
     front: the price of contiguous windows, `size - step` frames every few windows.
@@ -112,6 +114,39 @@ class _Ring:
             with self.condition:
                 self.finished = True
                 self.condition.notify_all()
+
+    def take(self) -> Window | None:
+        """Wait for the next window; None after the last one, or once reading was stopped.
+
+        Raises
+        ------
+        BaseException
+            What the source raised, after the windows before.
+        """
+        with self.condition:
+            self.condition.wait_for(lambda: self.ready or self.finished or self.stopped)
+            if self.stopped or not self.ready:
+                if self.failure is not None:
+                    raise self.failure
+                return None
+            first, length, start = self.ready.popleft()
+        frames = self.slots[first : first + length]
+        frames.flags.writeable = False
+        times = self.times[first : first + length].copy()
+        stream = self.source.stream
+        return Window(self.source.recording, stream, start, times, frames=frames, mask=stream.mask)
+
+    def release(self) -> None:
+        """Tell that the oldest of the windows that were taken is needed no more."""
+        with self.condition:
+            self.done_windows += 1
+            self.condition.notify_all()
+
+    def stop(self) -> None:
+        """Stop reading."""
+        with self.condition:
+            self.stopped = True
+            self.condition.notify_all()
 
     def _fill(self) -> None:
         for frame in self.source.frames_into(self._next_slots()):
@@ -242,6 +277,25 @@ def ring_windows(source: FrameSource, size: int, step: int) -> Iterator[Window]:
     SourceError
         What the source raised, after the windows over all frames before.
     """
+    with reading(source, size, step) as ring:
+        while (window := ring.take()) is not None:
+            yield window
+            ring.release()
+
+
+@contextmanager
+def reading(source: FrameSource, size: int, step: int) -> Iterator[Ring]:
+    """Fill a ring by a reader thread, and end the thread in the end.
+
+    Parameters
+    ----------
+    source, size, step
+        As of `ring_windows`.
+
+    Yields
+    ------
+    Ring
+    """
     if not 1 <= step <= size:
         raise ValueError(f"step must lie in [1, size = {size}], not {step}")
     stream = source.stream
@@ -252,36 +306,20 @@ def ring_windows(source: FrameSource, size: int, step: int) -> Iterator[Window]:
         size = step = capacity
         capacity = ring_capacity(size, step)
     slots = np.empty((capacity, *stream.shape), stream.dtype)
-    ring = _Ring(source, size, step, slots, np.empty(capacity), user=[0] * capacity)
+    ring = Ring(source, size, step, slots, np.empty(capacity), user=[0] * capacity)
     reader = threading.Thread(target=ring.read, name="astrodetect-reader", daemon=True)
     reader.start()
     patience: float | None = None
     try:
-        while True:
-            with ring.condition:
-                ring.condition.wait_for(lambda: ring.ready or ring.finished)
-                if not ring.ready:
-                    break
-                first, length, start = ring.ready.popleft()
-            frames = slots[first : first + length]
-            frames.flags.writeable = False
-            times = ring.times[first : first + length].copy()
-            yield Window(source.recording, stream, start, times, frames=frames, mask=stream.mask)
-            with ring.condition:
-                ring.done_windows += 1
-                ring.condition.notify_all()
+        yield ring
     except (Exception, GeneratorExit):
         raise
     except BaseException:  # Ctrl-C: a reader that hangs in the system must not hold it up
         patience = _PATIENCE
         raise
     finally:
-        with ring.condition:
-            ring.stopped = True
-            ring.condition.notify_all()
+        ring.stop()
         reader.join(patience)
-    if ring.failure is not None:
-        raise ring.failure
 
 
 def count_windows(n_frames: int, size: int, step: int) -> int:
@@ -297,4 +335,4 @@ def count_windows(n_frames: int, size: int, step: int) -> int:
     return 1 + -(-(n_frames - size) // step)
 
 
-__all__ = ["count_windows", "move_slots", "opened", "ring_capacity", "ring_windows"]
+__all__ = ["count_windows", "move_slots", "opened", "reading", "ring_capacity", "ring_windows"]

@@ -1,4 +1,4 @@
-"""The light of cells in single frames, compiled: the bits of `astrodetect.methods.activity`.
+"""The light of cells in single frames, compiled: the bits of `astrodetect.methods.bins`.
 
 Of use only with numba (extra ``fast``). A frame is read once, two rows at a time, and what is made of
 them stays in the cache.

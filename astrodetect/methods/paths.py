@@ -180,17 +180,19 @@ def _best_runs(
     gain: NDArray[np.float32],
 ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]:
     """Give the largest sum over consecutive frames of each row, and the first and last frame of it."""
-    n = len(gain)
-    best, total = np.full(n, -np.inf, np.float32), np.zeros(n, np.float32)
-    begin, first, last = (np.zeros(n, np.int64) for _ in range(3))
+    n, n_frames = gain.shape
+    sums, before = np.empty((n_frames, n), np.float32), np.zeros(n, np.float32)
     for frame, more in enumerate(np.ascontiguousarray(gain.T)):
-        fresh = total <= 0
-        total = np.where(fresh, more, total + more)
-        begin = np.where(fresh, frame, begin)
-        better = total > best
-        best = np.where(better, total, best)
-        first, last = np.where(better, begin, first), np.where(better, frame, last)
-    return best, first, last
+        np.add(before, more, out=sums[frame])
+        np.maximum(sums[frame], 0, out=before)  # what is worth nothing is left behind
+    by_path = np.ascontiguousarray(sums.T)
+    last = by_path.argmax(axis=1)
+    # A run begins with the first frame, and where the sum before is worth nothing.
+    begins = np.ones((n, n_frames), np.bool_)
+    np.less_equal(by_path[:, :-1], 0, out=begins[:, 1:])
+    begins &= np.arange(n_frames) <= last[:, None]
+    first = n_frames - 1 - begins[:, ::-1].argmax(axis=1)
+    return by_path[np.arange(n), last], first, last
 
 
 def _refined(m: NDArray[np.float32], path: NDArray[np.float64], run: tuple[int, int]) -> Any:

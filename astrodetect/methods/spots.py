@@ -17,6 +17,7 @@ from astrodetect.core.data import Window
 from astrodetect.methods.lasting import LONG, independence_of, lasting
 from astrodetect.methods.noise import ROUNDING
 from astrodetect.methods.reduction import temporal_median
+from astrodetect.methods.statistics import frame_medians
 
 #: Share of independent frames below which what lasts is taken off.
 _REPEATED = 0.6
@@ -77,7 +78,7 @@ def measure_spots(window: Window, rows: slice, columns: slice) -> Spots:
     d -= np.asarray(window.planes["background"][rows, columns], dtype=np.float32)
     if frames.dtype.kind == "f":
         np.nan_to_num(d, copy=False, posinf=0, neginf=0)
-    d -= np.median(d[:, ::3, ::3], axis=(1, 2), keepdims=True)
+    d -= frame_medians(d[:, ::3, ::3])
     least = ROUNDING if frames.dtype.kind in "ui" else 1e-6
     mask = None if window.mask is None else window.mask[rows, columns]
     m = _matched(d, least, mask)
@@ -103,8 +104,7 @@ def _matched(d: NDArray[np.float32], least: float, mask: NDArray[np.bool_] | Non
         m[:, mask] = 0
     m = _smoothed(m)
     m /= np.float32(_KERNEL_NOISE)
-    scale = 1.4826 * np.median(np.abs(m[:, ::3, ::3]), axis=(1, 2), keepdims=True)
-    m /= np.maximum(scale, 1)
+    m /= np.maximum(1.4826 * frame_medians(np.abs(m[:, ::3, ::3])), 1)
     # The pixels of a star twinkle together: smoothed, they are noisier than each of them.
     m /= np.maximum(1.4826 * temporal_median(np.abs(m[:: max(1, len(m) // 16)])), 1).astype(np.float32)
     # Codecs leave blocks and edges: the tail of the noise counts, not only its core.

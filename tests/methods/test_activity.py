@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from astrodetect.core.data import Recording, Stream, Window
 from astrodetect.methods import fast_tier
-from astrodetect.methods.activity import _summed, activity_of, chained, excess_light, surroundings
+from astrodetect.methods.activity import activity_of, chained, excess_light, surroundings
+from astrodetect.methods.bins import summed
 from astrodetect.methods.reduction import reduce_window
 
 THRESHOLD, LEAST, MOST, KEPT = 3.5, -3.0, 8.0, 0.7
@@ -41,7 +42,7 @@ def add_spot(frame, x, y, amplitude):
 def test_bins_are_sums_of_two_by_two_pixels(height, width, dtype, summed_as, seed):
     frame = np.random.default_rng(seed).integers(0, 256, (height, width)).astype(dtype)
     half = (height + 1) // 2, (width + 1) // 2
-    got = _summed(frame, np.empty((half[0], width), summed_as), np.empty(half, np.int32))
+    got = summed(frame, np.empty((half[0], width), summed_as), np.empty(half, np.int32))
     padded = np.pad(frame.astype(np.int64), ((0, height % 2), (0, width % 2)), mode="edge")
     want = padded.reshape(half[0], 2, half[1], 2).sum(axis=(1, 3))
     assert np.array_equal(got, want)

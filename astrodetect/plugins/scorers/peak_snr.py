@@ -9,7 +9,7 @@ import numpy as np
 from annotated_types import Ge, Gt
 from numpy.typing import NDArray
 
-from astrodetect.core.data import Window
+from astrodetect.core.data import Stream, Window
 from astrodetect.core.maps import ScoreMap
 from astrodetect.core.stages import RegionScorer
 
@@ -41,6 +41,13 @@ class PeakSnr(RegionScorer):
     least_chain: float = 4.0
 
     needs: ClassVar[tuple[str, ...]] = ("image", "background")
+
+    def open(self, stream: Stream, device: str = "cpu") -> None:
+        """Import what scoring needs: beside the first window, where there are cores for both."""
+        del stream, device
+        import scipy.ndimage  # noqa: F401
+
+        from astrodetect.methods import activity, look  # noqa: F401
 
     def score(self, window: Window) -> ScoreMap:
         """Give a coarse map of scores."""
