@@ -31,12 +31,17 @@ def station_night(folder: Path, recordings: int, stations: int, seed: int, shape
     return folder
 
 
-def compared(pipeline: Pipeline, night: Path, catalog: Path) -> Evaluation:
-    """Run a pipeline on a night, or go on with it, and compare its catalog with the truth."""
-    pipeline.run(night, out=catalog)
+def with_truth(catalog: Path, night: Path) -> Evaluation:
+    """Compare a catalog with the truth of its night."""
     truth = read_tracks(night / "tracks.csv", read_truth(night / "truth.csv"))
     with Catalog(catalog) as opened:
         return evaluate(opened.detections, opened.recordings, truth)
+
+
+def compared(pipeline: Pipeline, night: Path, catalog: Path) -> Evaluation:
+    """Run a pipeline on a night, or go on with it, and compare its catalog with the truth."""
+    pipeline.run(night, out=catalog)
+    return with_truth(catalog, night)
 
 
 def judged(pipeline: Pipeline, night: Path, out: Path) -> Evaluation:
