@@ -3,10 +3,10 @@
     python benchmarks/fit_meteor_nights.py --out nights --seeds 810000 810100
 
 Every seed is a night of six stations that no other seed has: lenses, sensors, codecs, weather and all kinds
-of objects at random, two recordings each. They are written in the format that the seed says (freeture, AVI,
-FF), searched as the built-in pipeline does, with the pictures that the postprocessor ``verify`` looks at, and
-deleted; the folder SEED keeps ``night.h5``, ``truth.csv``, ``tracks.csv`` and ``recordings.csv``. Nights that
-are there are not made again. Then `astrodetect train examples/learned/meteor-v1.toml`.
+of objects at random, two recordings each. They are written as films (freeture events or AVI) and once more as
+FF files, searched as the built-in pipeline does, with the pictures that the postprocessor ``verify`` looks
+at, and deleted; what stays are the folders ``SEED/film`` and ``SEED/ff``, each with a catalog and its truth.
+Nights that are there are not made again. Then `astrodetect train examples/learned/meteor-v1.toml`.
 """
 
 from __future__ import annotations
@@ -17,31 +17,35 @@ import sys
 import tempfile
 import time
 import warnings
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from astrodetect import Pipeline
+from astrodetect.simulation.night import write_truth
 from astrodetect.simulation.station.meteors import MeteorWish
-from astrodetect.simulation.station.night import StationSpec, plan_station_night, write_station_night
+from astrodetect.simulation.station.night import StationSpec, plan_station_night, simulate_station_recording
 from astrodetect.simulation.station.station import draw_station
+from astrodetect.simulation.truth import TRACK_COLUMNS, TRUTH_COLUMNS, write_csv
+from astrodetect.simulation.writers import camera_track, write_frames
 
 STATIONS, RECORDINGS = 6, 12
-SHAPES = ((320, 480), (400, 560), (480, 640), (360, 480))
+SHAPES = ((240, 320), (280, 400), (320, 480), (480, 640))
+#: Frames of a recording, at least and at most.
+FRAMES = (64, 110)
 #: Meteors of a recording, and how often.
 METEORS = (0, 1, 2, 3, 4, 5)
 SHARES = (0.1, 0.15, 0.2, 0.2, 0.2, 0.15)
-#: What the camera writes, and how many frames.
-FORMATS = {"freeture": (65, 110), "avi": (65, 120), "ff": (120, 200)}
-WEIGHTS = (0.4, 0.35, 0.25)
 
 
 def plan(seed: int) -> tuple[str, list[StationSpec]]:
     """Draw the stations of a night and what happens: several meteors in most recordings."""
     rng = np.random.default_rng([seed, 21])
-    form = str(rng.choice(list(FORMATS), p=WEIGHTS))
-    frames = int(rng.integers(*FORMATS[form]))
+    form = str(rng.choice(["freeture", "avi"]))
+    frames = int(rng.integers(*FRAMES))
     bits = None if form == "freeture" else 8
     shape = SHAPES[int(rng.integers(len(SHAPES)))]
     stations = [draw_station(seed, number, shape=shape, bits=bits) for number in range(STATIONS)]
@@ -55,6 +59,35 @@ def wishes(rng: np.random.Generator) -> tuple[MeteorWish, ...]:
     return (MeteorWish(),) * int(rng.choice(METEORS, p=SHARES))
 
 
+def eight_bits(frames: list[Any]) -> Iterator[Any]:
+    """Give frames of 8 bits, the noise about two steps."""
+    if frames[0].dtype == np.uint8:
+        yield from frames
+        return
+    low = float(np.percentile(frames[0], 1))
+    noise = float(np.median(np.abs(frames[0].astype(np.float32) - frames[1]))) / 0.95
+    for frame in frames:
+        yield np.clip((frame - low) * (2.0 / max(noise, 1.0)) + 20, 0, 255).astype(np.uint8)
+
+
+def write_night(work: Path, specs: list[StationSpec], form: str, seed: int) -> None:
+    """Write a night as films and as FF files."""
+    for name in ("film", "ff"):
+        (work / name).mkdir()
+        write_csv(work / name / "truth.csv", TRUTH_COLUMNS, [], append=False)
+        write_csv(work / name / "tracks.csv", TRACK_COLUMNS, [], append=False)
+    for number, spec in enumerate(specs):
+        scene = simulate_station_recording(spec, int(np.random.default_rng([seed, number]).integers(2**31)))
+        frames = list(scene.frames())
+        station = spec.station
+        for name, kind, own in (("film", form, frames), ("ff", "ff", eight_bits(frames))):
+            path = write_frames(
+                own, kind, work / name, station.name, station.frame_rate, scene.start, n_frames=len(scene),
+                bits=8 if name == "ff" else station.sensor.bits, positions=camera_track(scene),
+            )  # fmt: skip
+            write_truth(scene, work / name, path)
+
+
 def pipeline_text() -> str:
     """Give the search of the built-in pipeline, with pictures and without what decides after it."""
     text = Pipeline.from_toml("meteor-classical").text
@@ -66,13 +99,13 @@ def make(seed: int, out: Path) -> None:
     form, specs = plan(seed)
     part = out / f".{seed}.part"
     shutil.rmtree(part, ignore_errors=True)
-    part.mkdir()
     with tempfile.TemporaryDirectory() as work:
-        night = Path(work) / "night"
-        write_station_night(night, specs, form, seed)
-        Pipeline(pipeline_text()).run(night, out=Path(work) / "night.h5")
-        for name in ("night.h5", "night/truth.csv", "night/tracks.csv", "night/recordings.csv"):
-            shutil.move(Path(work) / name, part)
+        write_night(Path(work), specs, form, seed)
+        for name in ("film", "ff"):
+            (part / name).mkdir(parents=True)
+            Pipeline(pipeline_text()).run(Path(work) / name, out=part / name / "night.h5")
+            for table in ("truth.csv", "tracks.csv"):
+                shutil.move(Path(work) / name / table, part / name)
     part.rename(out / str(seed))
 
 

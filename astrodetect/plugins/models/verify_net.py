@@ -71,10 +71,11 @@ class VerifyNet(nn.Module):
         """
         del k, ignore
         given = images if isinstance(images, Tensor) else images.images  # type: ignore[attr-defined]
-        image = given[:, :-1].float()
+        given = given.to(self.last.weight.dtype)
+        image = given[:, :-1]
         for block in self.blocks:
             image = block(image)
-        numbers = self.numbers(given[:, -1, 0, : len(NAMES)].float()).clamp(-FARTHEST, FARTHEST)
+        numbers = self.numbers(given[:, -1, 0, : len(NAMES)]).clamp(-FARTHEST, FARTHEST)
         seen = torch.relu(self.seen(self.dropout(image.flatten(1))))
         joined = torch.relu(self.joined(torch.cat([seen, numbers], dim=1)))
         return without_regions(self.last(self.dropout(joined)), self.config)

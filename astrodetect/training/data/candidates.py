@@ -38,20 +38,20 @@ class Candidates(DataSet):
 
     Pipelines with ``pictures = true`` for `streak` and without `verify` make such catalogs. A detection has
     the class of the object that at least half of its points follow, and is noise without one.
-    A folder with a catalog is a group: none is divided between training, validation and test.
+    What lies in one folder of `nights` is a group: none is divided between training, validation and test.
     """
 
     #: Folders that hold catalogs (``night.h5``), at any depth, each with its ``truth.csv`` beside it.
     nights: tuple[Path, ...]
     #: Fewest points of a track that is learned from.
     least: Annotated[int, Ge(2)] = 3
-    #: Share of the catalogs for validation.
+    #: Share of the groups for validation.
     validation: Annotated[float, Ge(0), Lt(1)] = 0.15
-    #: Share of the catalogs for the test.
+    #: Share of the groups for the test.
     test: Annotated[float, Ge(0), Lt(1)] = 0.15
     #: Parts of a sample that are left out (zero), to see what they are worth.
     leave_out: tuple[Part, ...] = ()
-    #: Other seeds deal catalogs out otherwise.
+    #: Other seeds deal groups out otherwise.
     seed: int = 0
 
     @property
@@ -60,31 +60,36 @@ class Candidates(DataSet):
         return ("noise", *dict.fromkeys(CLASSES.values()))
 
     @cached_property
-    def catalogs(self) -> tuple[Path, ...]:
-        """All catalogs, in the order in which they are dealt out."""
-        found = sorted({path for folder in self.nights for path in folder.rglob("night.h5")})
+    def groups(self) -> list[list[Path]]:
+        """All catalogs by group, in the order in which groups are dealt out."""
+        found: dict[str, list[Path]] = {}
+        for folder in self.nights:
+            for path in sorted(folder.rglob("night.h5")):
+                found.setdefault(path.relative_to(folder).parts[0], []).append(path)
         if not found:
             raise AstrodetectError(
                 f"{self.nights[0]}: holds no night.h5; expected a catalog and its truth.csv"
             )
-        return tuple(sorted(found, key=lambda path: stable_id(self.seed, path.parent.name)))
+        return [found[name] for name in sorted(found, key=lambda name: stable_id(self.seed, name))]
 
     def split(self, name: SplitName) -> Split:
         """Make one split."""
-        n = len(self.catalogs)
+        n = len(self.groups)
         first = round(self.test * n)
         second = first + round(self.validation * n)
         own = {"test": (0, first), "validation": (first, second), "train": (second, n)}[name]
-        chosen = self.catalogs[slice(*own)]
-        parts = [list(self._read(path)) for path in chosen]
-        given = [item for part in parts for item in part]
-        hours = sum(_hours(path) for path in chosen)
-        groups = np.repeat(np.arange(len(parts)), [sum(len(item[1]) for item in part) for part in parts])
-        shape = (0, len(CHANNELS) + 1, ROWS, COLUMNS)
-        images = np.concatenate([np.zeros(shape, np.float16), *(item[0] for item in given)])
-        targets = np.concatenate([np.zeros(0, np.int64), *(item[1] for item in given)])
-        require_classes(targets, self.classes, f"{self.nights[0]}: the split {name!r}")
-        return Split(Series(images), targets, groups.astype(np.int64), hours)
+        images = [np.zeros((0, len(CHANNELS) + 1, ROWS, COLUMNS), np.float16)]
+        targets, groups = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+        for group in range(*own):
+            for path in self.groups[group]:
+                for pictures, classes in self._read(path):
+                    images.append(pictures)
+                    targets.append(classes)
+                    groups.append(np.full(len(classes), group, np.int64))
+        known = np.concatenate(targets)
+        require_classes(known, self.classes, f"{self.nights[0]}: the split {name!r}")
+        hours = sum(_hours(path) for group in self.groups[slice(*own)] for path in group)
+        return Split(Series(np.concatenate(images)), known, np.concatenate(groups), hours)
 
     def _read(self, path: Path) -> Iterator[tuple[NDArray[np.float16], NDArray[np.int64]]]:
         """Give the samples of a catalog and their classes, recording by recording."""

@@ -1,0 +1,72 @@
+"""The network of ``verify``: NumPy computes what torch trained, and a run never loads torch."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from astrodetect.core.errors import AstrodetectError
+from astrodetect.methods.along_track import CHANNELS, COLUMNS, ROWS
+from astrodetect.methods.features import NAMES
+from astrodetect.methods.verifying import load_network
+from astrodetect.plugins.models.build import build_model
+from astrodetect.plugins.models.checkpoints import save
+from astrodetect.plugins.models.config import ModelConfig
+
+LABELS = ("noise", "meteor", "slow", "insect", "flash")
+CONFIG = ModelConfig(
+    method="verify", channels=5, feature_channels=(8, 12, 16), feature_shrink=(1, 1, 1),
+    n_classes=5, labels=LABELS, dense_units=12,
+)  # fmt: skip
+
+
+def given(n=7, seed=0):
+    rng = np.random.default_rng(seed)
+    made = rng.normal(0, 2, (n, len(CHANNELS) + 1, ROWS, COLUMNS)).astype(np.float32)
+    made[:, -1] = 0
+    made[:, -1, :, : len(NAMES)] = rng.normal(0, 3, (n, 1, len(NAMES)))
+    return made
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A network whose normalisations have seen something, in a file."""
+    torch.manual_seed(3)
+    model = build_model(CONFIG)
+    model.train()
+    for seed in range(4):
+        model(torch.from_numpy(given(16, seed + 1)))
+    for part in model.modules():
+        if isinstance(part, torch.nn.BatchNorm2d):
+            torch.nn.init.normal_(part.weight, 1, 0.2)
+            torch.nn.init.normal_(part.bias, 0, 0.2)
+    path = tmp_path_factory.mktemp("verify") / "net.safetensors"
+    save(model, path, {"calibration": {"frame": {"scale": 0.5}}})
+    return model.eval(), path
+
+
+def test_numpy_computes_what_torch_trained(trained):
+    model, path = trained
+    with torch.inference_mode():
+        wanted = model.double()(torch.from_numpy(given()).double()).logits.numpy()
+    network = load_network(path)
+    assert network.labels == LABELS
+    np.testing.assert_allclose(network.logits(given()), wanted, rtol=1e-9, atol=1e-9)
+
+
+def test_chances_are_calibrated(trained):
+    network = load_network(trained[1])
+    plain, corrected = replace(network, info={}).chances(given()), network.chances(given())
+    np.testing.assert_allclose(corrected.sum(axis=1), 1)
+    assert (corrected.max(axis=1) < plain.max(axis=1)).all()
+
+
+def test_another_model_is_refused(tmp_path):
+    path = tmp_path / "other.safetensors"
+    save(build_model(ModelConfig(method="track", channels=8, labels=("a", "b"))), path)
+    with pytest.raises(AstrodetectError, match=r'"track"; expected "verify"'):
+        load_network(path)
+    (tmp_path / "bad.safetensors").write_bytes(b"nothing")
+    with pytest.raises(AstrodetectError, match="damaged"):
+        load_network(tmp_path / "bad.safetensors")
