@@ -120,7 +120,7 @@ def test_a_shell_completes_commands_options_and_names() -> None:
     assert complete("astrodetect", "catalog", "ver") == ["verify"]
     assert complete("astrodetect", "report", "--cl") == ["--clips"]
     assert "peak-snr" in complete("astrodetect", "plugins", "show", "pe")
-    assert complete("astrodetect", "pipelines", "met") == ["meteor"]
+    assert complete("astrodetect", "pipelines", "met") == ["meteor", "meteor-classical"]
 
 
 @pytest.mark.parametrize(
