@@ -3,7 +3,7 @@
 import copy
 import multiprocessing
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -31,3 +31,14 @@ def through_a_worker() -> Callable[[Any], Any]:
             return pool.submit(copy.copy, sent).result(timeout=120)
 
     return send
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Torch computes in one thread: sums come in one order, and to equal bits."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -120,8 +120,8 @@ class Drawn:
         return streak + np.arange(-8, 9)[:, None] if number % 2 else np.empty((0, 2))
 
 
+@pytest.mark.usefixtures("one_thread")
 def test_a_scorer_learns_where_streaks_are_and_to_leave_bars_alone(folder, tmp_path):
-    torch.set_num_threads(1)
     own = plan(
         folder,
         "scale = 0.5\nprior = 0.0\nk = 1\npatch = [32, 32]\nwhite = 60.0\n",

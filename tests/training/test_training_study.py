@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from test_training_evaluate import run
 from test_training_trainer import TINY
 
@@ -36,12 +35,10 @@ def test_the_networks_have_the_published_number_of_parameters(name):
     assert sum(parameter.numel() for parameter in model.parameters()) == PUBLISHED[name]
 
 
+@pytest.mark.usefixtures("one_thread")
 def test_a_study_gives_a_row_for_each_network():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
     data = StreakPatches(size=24, train=12, variants=2)
     rows = study(data, chosen_variants(["separable-4"]), StudySettings(folds=2, epochs=1, repeats=2))
-    torch.set_num_threads(before)
     (row,) = rows
     assert row["parameters"] == 9738
     assert 0 <= row["accuracy"] <= 1

@@ -88,8 +88,8 @@ class Motions(DataSet):
 MODEL_TABLE = '[model]\nmethod = "track"\nchannels = 8\ndense_units = 12\n'
 
 
+@pytest.mark.usefixtures("one_thread")
 def test_a_network_learns_from_tracks_what_goes_straight(tmp_path):
-    torch.set_num_threads(1)
     (tmp_path / "t.toml").write_text(
         '[data]\nuse = "streak-patches"\n'
         f'{MODEL_TABLE}[train]\nout = "run"\nepochs = 4\nbatch = 32\nmonitor = "loss"\nlearning_rate = 0.03\n'

@@ -1,19 +1,17 @@
 """Training: exact resumption, early stop, transfer, and mistakes told in one line."""
 
 import csv
-import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 
 import pytest
 import torch
+from interrupted import assert_same, assert_same_states, train_whole_and_in_pieces, train_whole_and_killed
 
 from astrodetect.core.errors import AstrodetectError, ConfigurationError
 from astrodetect.plugins.models.checkpoints import load
 from astrodetect.training.config import read_training
-from astrodetect.training.state import read_state
 from astrodetect.training.trainer import Trainer
 
 TINY = """
@@ -48,12 +46,7 @@ batch = 8
 """
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def written(folder, method="ats", model="", train="", more=""):
@@ -66,62 +59,22 @@ def plan_of(folder, **tables):
     return read_training(written(folder, **tables))
 
 
-class KilledError(Exception):
-    pass
-
-
-class KilledAt:
-    """Stops a training in the middle of an epoch, after its state was saved."""
-
-    def __init__(self, epoch, step):
-        self.place = (epoch, step)
-
-    def step(self, at, steps):
-        if (at.epoch, at.step) == self.place:
-            raise KilledError
-
-    def epoch(self, row):
-        pass
-
-
-def same(one, other):
-    assert one.keys() == other.keys()
-    assert all(torch.equal(one[name], other[name]) for name in one)
-
-
 @pytest.mark.parametrize("method", ["ats", "dps", "ips", "fcn-mil"])
 def test_a_training_that_was_cut_off_ends_at_the_same_weights(tmp_path, method):
     model = 'aggregation = "cross-attention"' if method == "ips" else ""
     tables = {"method": method, "model": model, "train": "average = 0.9\nsave_every = 1e-9"}
     plan = plan_of(tmp_path, **tables)
-    whole = replace(plan, train=replace(plan.train, out=tmp_path / "whole"))
-    Trainer(whole).run()
-    cut = replace(plan, train=replace(plan.train, out=tmp_path / "cut"))
-    for place in ((0, 2), (1, 3)):
-        with pytest.raises(KilledError):
-            Trainer(cut, report=KilledAt(*place)).run(resume=True)
-    Trainer(cut).run(resume=True)
-    same(
-        read_state(tmp_path / "whole/state.safetensors")[0], read_state(tmp_path / "cut/state.safetensors")[0]
-    )
-    same(load(tmp_path / "whole/model.safetensors").model.state_dict(),
-         load(tmp_path / "cut/model.safetensors").model.state_dict())  # fmt: skip
+    folders = [tmp_path / "whole", tmp_path / "pieces"]
+    train_whole_and_in_pieces(*(plan.into(folder) for folder in folders))
+    assert_same_states(*folders)
+    assert_same(*(load(folder / "model.safetensors").model.state_dict() for folder in folders))
 
 
 @pytest.mark.slow
 def test_a_training_that_was_killed_ends_at_the_same_weights(tmp_path):
     path = written(tmp_path, train="average = 0.9\nsave_every = 1e-9")
-    command = [sys.executable, "-m", "astrodetect", "train", str(path), "--device", "cpu", "--out"]
-    subprocess.run([*command, str(tmp_path / "whole")], check=True, capture_output=True)
-    started = subprocess.Popen([*command, str(tmp_path / "cut")], stderr=subprocess.DEVNULL)
-    while not (tmp_path / "cut/state.safetensors").exists():
-        time.sleep(0.01)
-    started.send_signal(signal.SIGKILL)
-    started.wait()
-    subprocess.run([*command, str(tmp_path / "cut"), "--resume"], check=True, capture_output=True)
-    same(
-        read_state(tmp_path / "whole/state.safetensors")[0], read_state(tmp_path / "cut/state.safetensors")[0]
-    )
+    train_whole_and_killed(path, tmp_path / "whole", tmp_path / "killed")
+    assert_same_states(tmp_path / "whole", tmp_path / "killed")
 
 
 def test_a_state_of_other_settings_is_not_resumed(tmp_path):
@@ -166,7 +119,7 @@ def test_frozen_parts_keep_their_weights_until_they_are_tuned(tmp_path):
     transfer = '[transfer]\nweights = "run/model.safetensors"\nfreeze = ["features."]\nunfreeze_epoch = {}'
     for unfreeze, held in ((0, True), (2, False)):
         plan = plan_of(tmp_path, more=transfer.format(unfreeze), train="monitor = 'loss'")
-        trainer = Trainer(replace(plan, train=replace(plan.train, out=tmp_path / f"tuned{unfreeze}")))
+        trainer = Trainer(plan.into(tmp_path / f"tuned{unfreeze}"))
         trainer.run()
         now = trainer.model.state_dict()
         kept = [torch.equal(now[name], source[name]) for name in source if name.startswith("features.")]

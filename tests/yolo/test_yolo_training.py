@@ -1,15 +1,12 @@
 """Training with boxes: it learns, it goes on where it was cut off, and mistakes are told in one line."""
 
-import signal
-import subprocess
-import sys
-import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from interrupted import assert_same, assert_same_states, train_whole_and_in_pieces, train_whole_and_killed
 from torch import nn
 from torch.nn import functional
 from yolo_samples import Blobs, plan_in
@@ -23,7 +20,6 @@ from astrodetect.training.boxes.datasets import BoxLoader, sample_rng
 from astrodetect.training.boxes.last_layer import refit_objectness, refit_parameters
 from astrodetect.training.boxes.targets import BoxTargets
 from astrodetect.training.config import read_plan, read_training
-from astrodetect.training.state import read_state
 from astrodetect.training.trainer import Trainer
 
 TRAINING = """
@@ -49,41 +45,13 @@ save_every = 1e-9
 """
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def written(folder, model="", train="", more=""):
     path = folder / "training.toml"
     path.write_text(TRAINING.format(model=model, train=train) + more, encoding="utf-8")
     return path
-
-
-class KilledError(Exception):
-    pass
-
-
-class KilledAt:
-    """Stops a training in the middle of an epoch, after its state was saved."""
-
-    def __init__(self, epoch, step):
-        self.place = (epoch, step)
-
-    def step(self, at, steps):
-        if (at.epoch, at.step) == self.place:
-            raise KilledError
-
-    def epoch(self, row):
-        pass
-
-
-def same(one, other):
-    assert one.keys() == other.keys()
-    assert all(torch.equal(one[name], other[name]) for name in one)
 
 
 def found_of(weights, data, number=0, threshold=0.3):
@@ -131,33 +99,16 @@ def test_a_cube_is_trained_and_searched(tmp_path):
 
 def test_a_training_that_was_cut_off_ends_at_the_same_weights(tmp_path):
     plan = plan_in(tmp_path / "whole", save_every=1e-9, reuse=2, association={"random_share": 0.3})
-    Trainer(plan).run()
-    cut = plan.into(tmp_path / "cut")
-    for place in ((0, 2), (1, 3)):
-        with pytest.raises(KilledError):
-            Trainer(cut, report=KilledAt(*place)).run(resume=True)
-    Trainer(cut).run(resume=True)
-    for name in ("state", "model"):
-        one, other = (tmp_path / folder / f"{name}.safetensors" for folder in ("whole", "cut"))
-        if name == "state":
-            same(read_state(one)[0], read_state(other)[0])
-        else:
-            same(load(one).model.state_dict(), load(other).model.state_dict())
+    folders = [tmp_path / "whole", tmp_path / "pieces"]
+    train_whole_and_in_pieces(*(plan.into(folder) for folder in folders))
+    assert_same_states(*folders)
+    assert_same(*(load(folder / "model.safetensors").model.state_dict() for folder in folders))
 
 
 @pytest.mark.slow
 def test_a_training_that_was_killed_ends_at_the_same_weights(tmp_path):
-    path = written(tmp_path)
-    command = [sys.executable, "-m", "astrodetect", "train", str(path), "--device", "cpu", "--out"]
-    subprocess.run([*command, str(tmp_path / "whole")], check=True, capture_output=True)
-    started = subprocess.Popen([*command, str(tmp_path / "cut")], stderr=subprocess.DEVNULL)
-    while not (tmp_path / "cut/state.safetensors").exists():
-        time.sleep(0.01)
-    started.send_signal(signal.SIGKILL)
-    started.wait()
-    subprocess.run([*command, str(tmp_path / "cut"), "--resume"], check=True, capture_output=True)
-    one, other = (tmp_path / folder / "state.safetensors" for folder in ("whole", "cut"))
-    same(read_state(one)[0], read_state(other)[0])
+    train_whole_and_killed(written(tmp_path), tmp_path / "whole", tmp_path / "killed")
+    assert_same_states(tmp_path / "whole", tmp_path / "killed")
 
 
 def test_half_precision_trains(tmp_path):
@@ -210,7 +161,7 @@ def test_training_begins_with_the_weights_of_another(tmp_path):
     other = plan.into(tmp_path / "second")
     other = replace(other, transfer=replace(other.transfer, weights=weights, freeze=("body.",)))
     trainer = Trainer(other)
-    same(trainer.model.body.state_dict(), load(weights).model.body.state_dict())
+    assert_same(trainer.model.body.state_dict(), load(weights).model.body.state_dict())
     trainer.run()
     kept = dict(load(weights).model.body.named_parameters())
     assert all(torch.equal(value, kept[name]) for name, value in trainer.model.body.named_parameters())
