@@ -25,15 +25,19 @@ from typing import Any
 import numpy as np
 
 from astrodetect import Pipeline
+from astrodetect.core.process import prepare_process
 from astrodetect.simulation.night import write_truth
 from astrodetect.simulation.station.meteors import MeteorWish
 from astrodetect.simulation.station.night import StationSpec, plan_station_night, simulate_station_recording
-from astrodetect.simulation.station.station import draw_station
+from astrodetect.simulation.station.station import LensKind, draw_station
 from astrodetect.simulation.truth import TRACK_COLUMNS, TRUTH_COLUMNS, write_csv
 from astrodetect.simulation.writers import camera_track, write_frames
 
 STATIONS, RECORDINGS = 6, 12
-SHAPES = ((240, 320), (280, 400), (320, 480), (480, 640))
+SHAPES = ((240, 320), (240, 320), (280, 400), (320, 480))
+#: Lenses, and how often: frames are small, and narrow fields show objects as fast as large frames would.
+LENSES: tuple[LensKind, ...] = ("fish-eye", "fripon", "wide", "normal")
+LENS_SHARES = (0.1, 0.15, 0.4, 0.35)
 #: Frames of a recording, at least and at most.
 FRAMES = (64, 110)
 #: Meteors of a recording, and how often.
@@ -48,7 +52,8 @@ def plan(seed: int) -> tuple[str, list[StationSpec]]:
     frames = int(rng.integers(*FRAMES))
     bits = None if form == "freeture" else 8
     shape = SHAPES[int(rng.integers(len(SHAPES)))]
-    stations = [draw_station(seed, number, shape=shape, bits=bits) for number in range(STATIONS)]
+    lenses = [LENSES[int(rng.choice(4, p=LENS_SHARES))] for _ in range(STATIONS)]
+    stations = [draw_station(seed, n, shape=shape, bits=bits, lens=lens) for n, lens in enumerate(lenses)]
     kinds = int(rng.integers(3, 7))
     drawn = plan_station_night(stations, RECORDINGS, frames=frames, distractors=kinds, seed=seed)
     return form, [replace(spec, meteors=wishes(rng)) for spec in drawn]
@@ -111,6 +116,7 @@ def make(seed: int, out: Path) -> None:
 
 def main() -> int:
     """Make the nights that are not there yet."""
+    prepare_process()
     warnings.simplefilter("ignore")
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--out", type=Path, default=Path("nights"))

@@ -23,6 +23,8 @@ from astrodetect.methods.features import NAMES, View
 from astrodetect.methods.link import joined_vector
 
 Floats = NDArray[np.float64]
+#: What the planes of a sample are.
+PARTS = (*CHANNELS, "numbers")
 #: Numbers are limited to so many standard deviations.
 FARTHEST = 4.0
 #: What batch normalisation adds to variances (torch's own).
@@ -71,6 +73,8 @@ class Network:
         Of the pictures, of both together, of the classes.
     info : mapping
         What is stored with the weights.
+    left_out : tuple of int
+        Planes that it was trained without.
     """
 
     labels: tuple[str, ...]
@@ -78,6 +82,7 @@ class Network:
     numbers: tuple[Floats, Floats]
     dense: tuple[tuple[Floats, Floats], ...]
     info: Mapping[str, Any] = field(default_factory=dict)
+    left_out: tuple[int, ...] = ()
 
     def logits(self, given: NDArray[np.float32]) -> Floats:
         """Give the logit of each class.
@@ -91,14 +96,16 @@ class Network:
         -------
         (n, c) float64 array
         """
-        image: Floats = given[:, :-1].astype(np.float64)
+        seen: Floats = given.astype(np.float64)
+        seen[:, list(self.left_out)] = 0
+        image = seen[:, :-1]
         for weights, bias in self.blocks:
             image = np.maximum(_convolved(image, weights) + bias[:, None, None], 0)
         mean, scale = self.numbers
-        numbers = np.clip((given[:, -1, 0, : len(mean)] - mean) / scale, -FARTHEST, FARTHEST)
+        numbers = np.clip((seen[:, -1, 0, : len(mean)] - mean) / scale, -FARTHEST, FARTHEST)
         first, second, last = self.dense
-        seen = np.maximum(image.reshape(len(image), -1) @ first[0].T + first[1], 0)
-        joined = np.concatenate([seen, numbers], axis=1)
+        looked = np.maximum(image.reshape(len(image), -1) @ first[0].T + first[1], 0)
+        joined = np.concatenate([looked, numbers], axis=1)
         said: Floats = np.maximum(joined @ second[0].T + second[1], 0) @ last[0].T + last[1]
         return said
 
@@ -171,4 +178,6 @@ def _network(
             f"{path}: made for {len(mean)} numbers and {blocks[0][0].shape[1]} pictures of a track; "
             f"expected {len(NAMES)} and {len(CHANNELS)}"
         )
-    return Network(labels, tuple(blocks), (mean, spread), dense, info)
+    missing = info.get("training", {}).get("data", {}).get("leave_out", ())
+    left_out = tuple(number for number, name in enumerate(PARTS) if name in missing)
+    return Network(labels, tuple(blocks), (mean, spread), dense, info, left_out)

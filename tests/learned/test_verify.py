@@ -62,6 +62,15 @@ def test_chances_are_calibrated(trained):
     assert (corrected.max(axis=1) < plain.max(axis=1)).all()
 
 
+def test_what_was_left_out_in_training_is_not_looked_at(trained):
+    whole = load_network(trained[1])
+    partial = replace(whole, left_out=(1, 4))
+    other = given()
+    other[:, 1] += 5
+    assert not np.allclose(whole.logits(other), whole.logits(given()))
+    np.testing.assert_array_equal(partial.logits(other), partial.logits(given()))
+
+
 def test_another_model_is_refused(tmp_path):
     path = tmp_path / "other.safetensors"
     save(build_model(ModelConfig(method="track", channels=8, labels=("a", "b"))), path)

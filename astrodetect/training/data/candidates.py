@@ -18,7 +18,7 @@ from astrodetect.core.errors import AstrodetectError
 from astrodetect.evaluation.compare import locate
 from astrodetect.methods.along_track import CHANNELS, COLUMNS, ROWS
 from astrodetect.methods.features import View
-from astrodetect.methods.verifying import samples
+from astrodetect.methods.verifying import PARTS, samples
 from astrodetect.training.data.splits import DataSet, Split, SplitName, require_classes
 from astrodetect.training.data.tracks import Series, followed
 from astrodetect.training.samples.labels import read_labels
@@ -118,9 +118,7 @@ class Candidates(DataSet):
         self, found: Detections, rows: list[int], recording: Mapping[str, Any]
     ) -> NDArray[np.float16]:
         made = samples(found, rows, view_of(recording)).astype(np.float16)
-        for number, part in enumerate((*CHANNELS, "numbers")):
-            if part in self.leave_out:
-                made[:, number] = 0
+        made[:, [number for number, part in enumerate(PARTS) if part in self.leave_out]] = 0
         return made
 
 
