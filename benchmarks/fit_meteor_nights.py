@@ -6,7 +6,8 @@ Every seed is a night of six stations that no other seed has: lenses, sensors, c
 of objects at random, two recordings each. They are written as films (freeture events or AVI) and once more as
 FF files, searched as the built-in pipeline does, with the pictures that the postprocessor ``verify`` looks
 at, and deleted; what stays are the folders ``SEED/film`` and ``SEED/ff``, each with a catalog and its truth.
-Nights that are there are not made again. Then `astrodetect train examples/learned/meteor-v1.toml`.
+Nights that are there are not made again. For comparison, `--kind plain` takes the patterns of noise from the sensors,
+and `--kind injected` puts meteors by `astrodetect simulate --inject` into recordings without any. Then `astrodetect train examples/learned/meteor-v1.toml`.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import numpy as np
 
 from astrodetect import Pipeline
 from astrodetect.core.process import prepare_process
+from astrodetect.simulation.injection.command import run as inject
 from astrodetect.simulation.night import write_truth
 from astrodetect.simulation.station.meteors import MeteorWish
 from astrodetect.simulation.station.night import StationSpec, plan_station_night, simulate_station_recording
@@ -54,7 +56,7 @@ def plan(seed: int) -> tuple[str, list[StationSpec]]:
     shape = SHAPES[int(rng.integers(len(SHAPES)))]
     lenses = [LENSES[int(rng.choice(4, p=LENS_SHARES))] for _ in range(STATIONS)]
     stations = [draw_station(seed, n, shape=shape, bits=bits, lens=lens) for n, lens in enumerate(lenses)]
-    kinds = int(rng.integers(3, 7))
+    kinds = int(rng.integers(2, 5))
     drawn = plan_station_night(stations, RECORDINGS, frames=frames, distractors=kinds, seed=seed)
     return form, [replace(spec, meteors=wishes(rng)) for spec in drawn]
 
@@ -99,18 +101,42 @@ def pipeline_text() -> str:
     return text.replace('use = "streak"', 'use = "streak"\npictures = true')
 
 
-def make(seed: int, out: Path) -> None:
+def without_patterns(spec: StationSpec) -> StationSpec:
+    """Take from a sensor all that is not noise of each frame: offsets, columns, bars, hot pixels."""
+    sensor = replace(
+        spec.station.sensor, uneven=0.0, pattern=0.0, columns=0.0, rows=0.0, bands=(0.0, 60.0, 1.0),
+        hot=0.0, warm=0.0, flickering=0.0,
+    )  # fmt: skip
+    return replace(spec, station=replace(spec.station, sensor=sensor))
+
+
+def injected(recordings: Path, seed: int) -> Path:
+    """Put two meteors into each recording of a folder; give the folder with them, its truth complete."""
+    out = recordings.with_name(recordings.name + "-injected")
+    inject(out, inject=recordings, meteors=2, seed=seed, quiet=True)
+    for table in ("truth.csv", "tracks.csv"):
+        with (out / table).open("a") as file:
+            file.writelines((recordings / table).read_text().splitlines(keepends=True)[1:])
+    return out
+
+
+def make(seed: int, out: Path, kind: str = "simulated") -> None:
     """Make one night."""
     form, specs = plan(seed)
+    if kind == "plain":
+        specs = [without_patterns(spec) for spec in specs]
+    if kind == "injected":
+        specs = [replace(spec, meteors=()) for spec in specs]
     part = out / f".{seed}.part"
     shutil.rmtree(part, ignore_errors=True)
     with tempfile.TemporaryDirectory() as work:
         write_night(Path(work), specs, form, seed)
         for name in ("film", "ff"):
             (part / name).mkdir(parents=True)
-            Pipeline(pipeline_text()).run(Path(work) / name, out=part / name / "night.h5")
+            night = injected(Path(work) / name, seed) if kind == "injected" else Path(work) / name
+            Pipeline(pipeline_text()).run(night, out=part / name / "night.h5")
             for table in ("truth.csv", "tracks.csv"):
-                shutil.move(Path(work) / name / table, part / name)
+                shutil.move(night / table, part / name)
     part.rename(out / str(seed))
 
 
@@ -121,12 +147,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--out", type=Path, default=Path("nights"))
     parser.add_argument("--seeds", type=int, nargs=2, default=(810000, 810100), metavar=("FIRST", "END"))
+    parser.add_argument("--kind", choices=("simulated", "plain", "injected"), default="simulated")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     begin = time.perf_counter()
     for seed in range(*args.seeds):
         if not (args.out / str(seed)).exists():
-            make(seed, args.out)
+            make(seed, args.out, args.kind)
             print(f"{seed}: {time.perf_counter() - begin:.0f} s", flush=True)
     return 0
 
