@@ -50,7 +50,8 @@ class Recording:
     @property
     def file_paths(self) -> tuple[Path, ...]:
         """Absolute paths of the files."""
-        return tuple(Path(self.root) / name for name in self.files)
+        root = Path(self.root)
+        return tuple(root / name for name in self.files)
 
     @property
     def recording_id(self) -> int:

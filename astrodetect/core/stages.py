@@ -96,8 +96,8 @@ class Stage:
         """
         settings: tuple[Field[Any], ...] = fields(self) if is_dataclass(self) else ()
         named = [getattr(self, setting.name) for setting in settings if setting.init]
-        own = recording.file_paths
         files = [path for path in named if isinstance(path, Path) and path.is_file()]
+        own = recording.file_paths if files else ()  # making a thousand paths takes a while
         return [as_reference(path) for path in files if path not in own]
 
     def report(self, message: str) -> None:

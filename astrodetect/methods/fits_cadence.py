@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -96,6 +97,7 @@ def advances_fast(times: Sequence[float], limit: float) -> bool:
     return len(known) > 1 and bool(np.median(np.diff(known)) < limit) and bool(known[-1] > known[0])
 
 
+@lru_cache(maxsize=4096)
 def natural_key(name: str) -> tuple[tuple[int, str], ...]:
     """Give the key that sorts names with numbers as people do.
 

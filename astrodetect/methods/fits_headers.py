@@ -94,9 +94,13 @@ class Header(Mapping[str, Any]):
     @classmethod
     def of(cls, cards: dict[str, str]) -> Header:
         """Make a header from raw values by keyword."""
-        header = cls()
+        header = cls.__new__(cls)
         header._cards = cards
         return header
+
+    def with_raw(self, name: str, raw: str) -> Header:
+        """Give this header with other text in columns 11-80 of a card."""
+        return Header.of({**self._cards, name: raw})
 
     def raw(self, names: tuple[str, ...]) -> tuple[str | None, ...]:
         """Give columns 11-80 of some cards; None for those that are absent."""

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from astrodetect.core.errors import SourceError
 from astrodetect.core.windows import opened
 from astrodetect.methods.compiled import INSTALLED
 from astrodetect.plugins.sources._fits_ahead import rice_plane
@@ -138,3 +139,31 @@ def test_damaged_tiles_are_refused(tmp_path: Path) -> None:
         assert plane is None or plane.shape == (24, 40)
     path.write_bytes(whole[: image.offset + 30])
     assert rice_plane(image) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("TELESCOP", "OTHER"), ("SATURATE", 1000), ("EXPOSURE", 0.5), ("DATE-OBS", "1999-01-01T00")],
+)
+def test_a_header_is_read_whole_where_more_than_the_time_differs(
+    tmp_path: Path, name: str, value: object
+) -> None:
+    """Of files alike only the time is looked at; whatever else differs is seen."""
+    pixels = np.zeros((4, 6), np.uint16)
+    cards = {"TELESCOP": "CAM", "SATURATE": 4095, "EXPOSURE": 0.04, "DATE-OBS": "2026-01-02T03:04:05.5"}
+    first, later, other = (tmp_path / f"{part}.fits" for part in ("first", "later", "other"))
+    fits.PrimaryHDU(pixels, fits.Header(cards)).writeto(first)
+    fits.PrimaryHDU(pixels, fits.Header({**cards, "DATE-OBS": "2026-01-02T03:04:06.5"})).writeto(later)
+    fits.PrimaryHDU(pixels, fits.Header({**cards, name: value})).writeto(other)
+
+    image, header = read_headers(first)
+    same, same_header = read_headers(later)
+    assert (same.time - image.time, same.path, same.camera) == (1.0, later, "CAM")
+    assert dict(same_header) == {**header, "DATE-OBS": "2026-01-02T03:04:06.5"}
+    found, values = read_headers(other)
+    assert dict(values) == {**header, name: value}
+    assert found.camera == values["TELESCOP"]
+    with later.open("r+b") as file:
+        file.truncate(2880 + 10)
+    with pytest.raises(SourceError, match="truncated"):
+        read_headers(later)

@@ -6,6 +6,8 @@ import re
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from itertools import islice
 
 import numpy as np
 
@@ -20,10 +22,36 @@ from astrodetect.plugins.sources._fits_planes import PlaneReader
 #: Fewer compressed frames than this are not worth loading the compiled code for.
 _LEAST_FRAMES = 30
 _MOST_THREADS = 4
+#: Plain files that a thread reads in a row, at most, and the memory that they may take (bytes): to hand one
+#: over to another thread costs as much time as to read it.
+_IN_A_ROW, _BATCH_BYTES = 8, 1 << 25
 _DESCRIPTOR = re.compile(r"^1?([PQ])B(\(\d+\))?$")
 
 
-class AheadReader(PlaneReader):
+class CompiledReader(PlaneReader):
+    """Reads planes, those compressed by RICE with compiled code.
+
+    Parameters
+    ----------
+    compiled : bool
+        Whether it is worth loading that code.
+    flip_rows : bool
+        As of `PlaneReader`.
+    """
+
+    def __init__(self, *, compiled: bool, flip_rows: bool = False) -> None:
+        super().__init__(flip_rows=flip_rows)
+        self._compiled = compiled
+
+    def _stored(self, image: ImageFile) -> Iterator[Array]:
+        plane = rice_plane(image) if self._compiled and _is_single(image) else None
+        if plane is None:
+            yield from super()._stored(image)
+        else:
+            yield plane
+
+
+class AheadReader(CompiledReader):
     """Reads the files of a sequence ahead of who asks for them.
 
     Parameters
@@ -38,18 +66,21 @@ class AheadReader(PlaneReader):
     """
 
     def __init__(self, images: Sequence[ImageFile], threads: int = 0, *, flip_rows: bool = False) -> None:
-        super().__init__(flip_rows=flip_rows)
-        alone = [image for image in images if image.n_planes == 1 and image.layout.planes == 1]
-        self._compiled = INSTALLED and len(alone) >= _LEAST_FRAMES
-        self._threads = threads or _chosen_threads(alone, self._compiled)
-        self._coming = iter(alone)
-        self._under_way: deque[tuple[ImageFile, PlaneReader, Future[Array]]] = deque()
-        self._idle: list[PlaneReader] = []
+        single = [image for image in images if _is_single(image)]
+        compiled = INSTALLED and len(single) >= _LEAST_FRAMES
+        super().__init__(compiled=compiled, flip_rows=flip_rows)
+        threads = threads or _chosen_threads(single, compiled)
+        self._coming = iter(single)
+        self._under_way: deque[tuple[_Batch, Future[list[Array | SourceError]]]] = deque()
+        self._ready: deque[Array | SourceError] = deque()
+        self._idle: list[_Batch] = []
+        self._taken: _Batch | None = None
         self._pool: ThreadPoolExecutor | None = None
-        if self._threads > 1 and len(alone) > 1:
-            self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="astrodetect-fits")
-            # Each has a buffer: one for every thread, and the one whose frame is being taken.
-            self._idle = [PlaneReader() for _ in range(self._threads + 1)]
+        if threads > 1 and len(single) > 1:
+            self._pool = ThreadPoolExecutor(threads, thread_name_prefix="astrodetect-fits")
+            # One for every thread, and the one whose frames are being taken.
+            reader = partial(CompiledReader, compiled=compiled, flip_rows=flip_rows)
+            self._idle = [_Batch(reader(), _in_a_row(single[0])) for _ in range(threads + 1)]
 
     def close(self) -> None:
         """Stop reading ahead."""
@@ -58,38 +89,61 @@ class AheadReader(PlaneReader):
             self._pool = None
         self._under_way.clear()
 
-    def _stored(self, image: ImageFile) -> Iterator[Array]:
-        if image.n_planes != 1 or image.layout.planes != 1:
-            yield from super()._stored(image)
+    def planes(self, image: ImageFile, slots: Iterator[Array]) -> Iterator[Array]:
+        """Give the whole planes of a file, each in the next of `slots`: see `PlaneReader.planes`."""
+        if self._pool is None or not _is_single(image):
+            yield from super().planes(image, slots)
             return
-        if self._pool is None:
-            plane = rice_plane(image) if self._compiled else None
-            if plane is None:
-                yield from super()._stored(image)
-            else:
-                yield plane
-            return
-        self._read_on(self._pool)
-        expected, reader, future = self._under_way.popleft()
-        assert expected is image
+        frame = self._next_frame(self._pool)
+        if isinstance(frame, SourceError):
+            raise frame
+        slot = next(slots)
+        np.copyto(slot, frame)
+        yield slot
+
+    def _next_frame(self, pool: ThreadPoolExecutor) -> Array | SourceError:
+        if not self._ready:
+            self._idle += [] if self._taken is None else [self._taken]
+            while self._idle and (images := list(islice(self._coming, self._idle[-1].size))):
+                batch = self._idle.pop()
+                self._under_way.append((batch, pool.submit(batch.read, images)))
+            batch, future = self._under_way.popleft()
+            self._ready.extend(future.result())
+            self._taken = batch
+        return self._ready.popleft()
+
+
+class _Batch:
+    """Memory into which one thread reads some files in a row: handing them over one by one takes longer."""
+
+    def __init__(self, reader: PlaneReader, size: int) -> None:
+        self._reader = reader
+        self._frames: Array | None = None
+        self.size = size
+
+    def read(self, images: Sequence[ImageFile]) -> list[Array | SourceError]:
+        """Read one plane of each file; where that fails, say why."""
+        layout = images[0].layout
+        if self._frames is None:
+            self._frames = np.empty((self.size, *layout.shape), layout.pixels.dtype)
+        return [self._read(image, frame) for image, frame in zip(images, self._frames, strict=False)]
+
+    def _read(self, image: ImageFile, frame: Array) -> Array | SourceError:
         try:
-            yield future.result()
-        finally:
-            self._idle.append(reader)
-
-    def _read_on(self, pool: ThreadPoolExecutor) -> None:
-        while self._idle:
-            image = next(self._coming, None)
-            if image is None:
-                return
-            reader = self._idle.pop()
-            self._under_way.append((image, reader, pool.submit(self._read, reader, image)))
-
-    def _read(self, reader: PlaneReader, image: ImageFile) -> Array:
-        plane = rice_plane(image) if self._compiled else None
-        if plane is None:
-            (plane,) = PlaneReader._stored(reader, image)
+            (plane,) = self._reader.planes(image, iter([frame]))
+        except SourceError as error:
+            return error
         return plane
+
+
+def _in_a_row(image: ImageFile) -> int:
+    if image.layout.tiled:
+        return 1
+    return max(1, min(_IN_A_ROW, _BATCH_BYTES // image.layout.plane_bytes))
+
+
+def _is_single(image: ImageFile) -> bool:
+    return image.n_planes == 1 and image.layout.planes == 1
 
 
 def _chosen_threads(images: Sequence[ImageFile], compiled: bool) -> int:

@@ -37,6 +37,7 @@ _DAMAGED = (EOFError, OSError, zlib.error, lzma.LZMAError)
 #: A header is not longer than this.
 _MAX_HEADER_BLOCKS = 1000
 _MAX_HDUS = 10000
+_TIME_CARD = b"DATE-OBS= "
 #: What helps with a frame that is too large.
 _TILES = (
     "; a [tile] table in the pipeline reads it part by part, if it is not packed by gzip or bzip2 and "
@@ -114,12 +115,16 @@ def read_headers(
         The file cannot be opened, is no FITS file, is shorter than its first plane, or its header
         is absurd.
     """
+    global _last
     try:
         with open(path, "rb", buffering=0) as raw:
-            magic = raw.read(2)
-            opener = OPENERS.get(magic)
+            start, size = raw.read(2 * BLOCK), os.fstat(raw.fileno()).st_size
+            alike = _last if hdu is None and not in_tiles else None
+            known = None if alike is None else alike.read(path, start, size)
+            if known is not None:
+                return known
+            opener = OPENERS.get(start[:2])
             raw.seek(0)
-            size = os.fstat(raw.fileno()).st_size
             stream = cast(
                 "BinaryIO",
                 raw if opener is None else io.BufferedReader(limits.Unpacked(opener(raw, "rb"), path, size)),
@@ -141,7 +146,63 @@ def read_headers(
         raise SourceError(_shortened(path, raw_size(path), offset, layout))
     time = observation_time(values, exposure_time(values))
     image = ImageFile(path, layout, number, offset, opener is not None, whole, time, camera_name(values))
+    if number == 0 and opener is None and hdu is None:
+        _last = _Alike.of(start[:offset], image, header)
     return image, values
+
+
+@dataclass(frozen=True, slots=True)
+class _Alike:
+    """A header with which those of the other files of a sequence are compared.
+
+    Cameras write the same cards into every file but for the time. Then only that is looked at.
+
+    Attributes
+    ----------
+    before, after : bytes
+        What stands before and after the card of the time.
+    image : ImageFile
+        As this header tells.
+    header : Header
+    exposure : float
+        Seconds.
+    allowed : Limits
+        Under which it was accepted.
+    """
+
+    before: bytes
+    after: bytes
+    image: ImageFile
+    header: Header
+    exposure: float
+    allowed: limits.Limits
+
+    @classmethod
+    def of(cls, start: bytes, image: ImageFile, header: Header) -> _Alike | None:
+        """Remember the header at the start of a file; None where it cannot be compared with others."""
+        place = start.find(_TIME_CARD)
+        if place < 0 or place % 80 or len(start) != image.offset or start.count(_TIME_CARD) > 1:
+            return None
+        before, after = start[:place], start[place + 80 :]
+        return cls(before, after, image, header, exposure_time(header), limits.current())
+
+    def read(self, path: Path, start: bytes, size: int) -> tuple[ImageFile, Header] | None:
+        """Give what `read_headers` gives of a file that begins with `start`; None if it is another kind."""
+        place, offset, layout = len(self.before), self.image.offset, self.image.layout
+        card = start[place : place + 80]
+        if start[place + 80 : offset] != self.after or start[:place] != self.before:
+            return None
+        if not card.startswith(_TIME_CARD) or self.allowed is not limits.current():
+            return None
+        whole = min(layout.planes, (size - offset) // layout.plane_bytes)
+        if layout.tiled or whole < 1:
+            return None
+        header = self.header.with_raw(_TIME_CARD[:-2].decode(), card[10:].decode("latin-1"))
+        time = observation_time(header, self.exposure)
+        return ImageFile(path, layout, 0, offset, False, whole, time, self.image.camera), header
+
+
+_last: _Alike | None = None
 
 
 def raw_size(path: Path) -> int:

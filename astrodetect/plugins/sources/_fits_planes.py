@@ -18,8 +18,8 @@ from astrodetect.methods.fits_headers import ImageLayout
 from astrodetect.plugins.sources._fits_files import ImageFile
 from astrodetect.plugins.sources._fits_tiles import check_tiles, quietly
 
-#: Rows are converted in parts of about so many bytes.
-_CHUNK_BYTES = 1 << 19
+#: Rows are read and converted in parts of at most about so many bytes.
+_CHUNK_BYTES = 1 << 22
 
 
 class PlaneReader:
@@ -41,37 +41,46 @@ class PlaneReader:
         Raises
         ------
         SourceError
-            The file cannot be read. What came before is good.
+            The file cannot be read. What came before is good; a slot may have been taken in vain.
         """
+        if not (image.layout.tiled or image.packed):
+            with located(image):
+                yield from self._plain(image, slots)
+            return
         for stored in self._stored(image):
             slot = next(slots)
             self._convert(image.layout, stored, slot)
             yield slot
 
     def _stored(self, image: ImageFile) -> Iterator[Array]:
-        read = self._tiled if image.layout.tiled else self._packed if image.packed else self._plain
+        read = self._tiled if image.layout.tiled else self._packed
         with located(image):
             yield from read(image)
 
-    def _plain(self, image: ImageFile) -> Iterator[Array]:
-        stored, buffer = self._buffer(image.layout)
-        size = len(buffer)
+    def _plain(self, image: ImageFile, slots: Iterator[Array]) -> Iterator[Array]:
+        """Read and convert some rows at a time: what was read is still in the cache then."""
+        layout = image.layout
+        height, row_bytes = layout.shape[0], layout.plane_bytes // layout.shape[0]
+        step = max(1, _CHUNK_BYTES // row_bytes)
+        stored, buffer = self._buffer(layout, min(step, height))
         descriptor = os.open(image.path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         try:
             os.lseek(descriptor, image.offset, os.SEEK_SET)
             for _ in range(image.n_planes):
-                done = _read_some(descriptor, buffer)
-                while done < size:
-                    count = _read_some(descriptor, buffer[done:])
-                    if count == 0:
-                        raise EOFError(missing_bytes(size - done, size))
-                    done += count
-                yield stored
+                slot = next(slots)
+                out = slot[::-1] if self._flip_rows else slot
+                for top in range(0, height, step):
+                    n_rows = min(step, height - top)
+                    missing = n_rows * row_bytes - _fill(descriptor, buffer[: n_rows * row_bytes])
+                    if missing:
+                        raise EOFError(missing_bytes(missing, layout.plane_bytes))
+                    decode_pixels(layout, stored[:n_rows], out[top : top + n_rows])
+                yield slot
         finally:
             os.close(descriptor)
 
     def _packed(self, image: ImageFile) -> Iterator[Array]:
-        stored, buffer = self._buffer(image.layout)
+        stored, buffer = self._buffer(image.layout, image.layout.shape[0])
         with limits.open_unpacked(image.path) as stream:
             stream.seek(image.offset)
             for _ in range(image.n_planes):
@@ -97,10 +106,11 @@ class PlaneReader:
                 stored = quietly(partial(_plane_of, hdu, where))
                 yield np.asarray(stored).reshape(image.layout.shape)
 
-    def _buffer(self, layout: ImageLayout) -> tuple[Array, memoryview]:
-        if len(self._scratch) != layout.plane_bytes:
-            self._scratch = np.empty(layout.plane_bytes, dtype=np.uint8)
-        return self._scratch.view(layout.pixels.stored).reshape(layout.shape), self._scratch.data
+    def _buffer(self, layout: ImageLayout, n_rows: int) -> tuple[Array, memoryview]:
+        size = layout.plane_bytes // layout.shape[0] * n_rows
+        if len(self._scratch) != size:
+            self._scratch = np.empty(size, dtype=np.uint8)
+        return self._scratch.view(layout.pixels.stored).reshape(n_rows, layout.shape[1]), self._scratch.data
 
     def _convert(self, layout: ImageLayout, stored: Array, out: Array) -> None:
         decode_pixels(layout, stored[::-1] if self._flip_rows else stored, out)
@@ -154,6 +164,17 @@ else:  # Windows
         data = os.read(descriptor, len(buffer))
         buffer[: len(data)] = data
         return len(data)
+
+
+def _fill(descriptor: int, buffer: memoryview) -> int:
+    """Read until a buffer is full or the file ends, and give the number of bytes."""
+    done = _read_some(descriptor, buffer)
+    while 0 < done < len(buffer):
+        count = _read_some(descriptor, buffer[done:])
+        if count == 0:
+            break
+        done += count
+    return done
 
 
 @contextmanager
