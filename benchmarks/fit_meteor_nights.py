@@ -6,8 +6,9 @@ Every seed is a night of six stations that no other seed has: lenses, sensors, c
 of objects at random, two recordings each. They are written as films (freeture events or AVI) and once more as
 FF files, searched as the built-in pipeline does, with the pictures that the postprocessor ``verify`` looks
 at, and deleted; what stays are the folders ``SEED/film`` and ``SEED/ff``, each with a catalog and its truth.
-Nights that are there are not made again. For comparison, `--kind plain` takes the patterns of noise from the sensors,
-and `--kind injected` puts meteors by `astrodetect simulate --inject` into recordings without any. Then `astrodetect train examples/learned/meteor-v1.toml`.
+Nights that are there are not made again. For comparison, `--kind plain` takes the patterns of noise from the
+sensors, and `--kind injected` puts meteors by `astrodetect simulate --inject` into recordings without any.
+Then `astrodetect train examples/learned/meteor-v1.toml`.
 """
 
 from __future__ import annotations
