@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, is_dataclass
 from functools import cache
@@ -18,6 +19,7 @@ from astrodetect.core.stages import FrameSource, Stage, kind_of
 GROUP = "astrodetect"
 #: Folder of the built-in plugins by kind of stage: their kind is known without an import.
 _BUILT_IN = "astrodetect.plugins."
+_NAME = re.compile(r"^Name:[ \t]*(\S+)", re.MULTILINE)
 
 S = TypeVar("S", bound=Stage)
 
@@ -68,7 +70,10 @@ def installed() -> dict[str, tuple[Plugin, ...]]:
 
 
 def _normal_name(distribution: Distribution) -> str:
-    return str(distribution.metadata["Name"] or "?").lower().replace("_", "-")
+    # To parse all the metadata of a hundred distributions takes a tenth of the start.
+    found = _NAME.search(distribution.read_text("METADATA") or "")
+    name = found[1] if found else distribution.metadata["Name"]
+    return str(name or "?").lower().replace("_", "-")
 
 
 def _entries(distribution: Distribution) -> Iterable[EntryPoint]:

@@ -18,6 +18,7 @@ from astrodetect.core.data import Window
 from astrodetect.methods.bins import FLOOR, SIDE, Bins
 from astrodetect.methods.recent import Recent
 from astrodetect.methods.reduction import temporal_median
+from astrodetect.methods.statistics import frame_percentiles
 
 #: Frames from which on a cell's usual light is known.
 LEAST_FRAMES = 8
@@ -108,7 +109,7 @@ def _standardised(light: NDArray[np.float32]) -> NDArray[np.float32]:
     light -= temporal_median(light)
     scatter = 1.4826 * temporal_median(np.abs(light))
     light /= np.maximum(scatter, max(FLOOR * float(np.median(scatter)), 1e-6))
-    middle, high = np.percentile(light, (50, 84), axis=(1, 2), keepdims=True)
+    middle, high = frame_percentiles(light, 50, 84)
     light -= middle
     # The brightest of many bins is skewed: its upper spread is 1.13 times the robust one.
     light /= np.maximum((high - middle) / 1.13, 1)

@@ -55,6 +55,7 @@ class Bins:
         self._z, self._pairs = np.empty(half, np.float32), np.empty(half, np.float32)
         self._weight = np.ones(half, np.float32)
         self._background = summed(background, *(np.empty(s, np.float32) for s in (self._rows.shape, half)))
+        self._whole = frames.dtype.kind != "f" and background.dtype.kind != "f"
         self._limit: NDArray[np.float32] | None = None
         self._weight = np.float32(1) / self._noise_without_drift()
         for ignored in (window.mask, unknown):
@@ -118,7 +119,7 @@ class Bins:
         if self._frames.dtype.kind == "f":
             d[~np.isfinite(d)] = 0
         d -= self._background[:height:5, :width:5]
-        d -= frame_medians(d)
+        d -= frame_medians(d, whole=self._whole)
         d /= noise[:height:5, :width:5]
         return d
 
@@ -135,8 +136,8 @@ class Bins:
         ends = np.float32(_FAINTEST), np.float32(_BRIGHTEST)
         given = self._background, self._weight, ends, per_cell, sums, highest
         light, threads = self._fast.light_of_cells, available_cores()
-        bounds = np.linspace(0, len(frames), threads + 1).astype(int).tolist()
-        parts = [slice(*pair) for pair in pairwise(bounds)]
+        bounds = np.linspace(0, len(frames), (2 * threads if threads > 1 else 1) + 1).astype(int).tolist()
+        parts = (slice(*pair) for pair in pairwise(bounds))
         share(lambda part: light(frames, words, part.start, part.stop, *given), parts, threads)
         return sums, highest
 

@@ -11,7 +11,7 @@ Where numba is installed (extra ``fast``), windows of up to 65 frames are reduce
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -108,7 +108,7 @@ def reduce_window(
     rows = _rows(frames)
     job = _Reduction.prepare(rows, frozenset(planes))
     if not _reduce_compiled(job, frames, threads, tier):
-        share(job.reduce, list(job.tiles()), threads)
+        share(job.reduce, job.tiles(), threads)
     shape = np.shape(frames[0])
     made = {name: plane.reshape(shape) for name, plane in job.out.items()}
     if "median" in planes:
@@ -174,14 +174,22 @@ def _rows(frames: Array | Sequence[Array]) -> list[Array]:
     return rows
 
 
-def share(work: Callable[[slice], object], parts: list[slice], threads: int) -> None:
-    """Let threads do the parts of a work that holds no lock of the interpreter."""
-    if threads > 1 and len(parts) > 1:
-        with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(work, parts))
-    else:
-        for part in parts:
+def share(work: Callable[[slice], object], parts: Iterable[slice], threads: int) -> None:
+    """Let threads, this one among them, do the parts of a work that holds no lock of the interpreter."""
+    coming = iter(list(parts))
+
+    def take() -> None:
+        for part in coming:
             work(part)
+
+    if threads < 2:
+        take()
+        return
+    with ThreadPoolExecutor(threads - 1) as pool:
+        others = [pool.submit(take) for _ in range(threads - 1)]
+        take()
+        for other in others:
+            other.result()
 
 
 def _reduce_compiled(job: _Reduction, frames: Array | Sequence[Array], threads: int, tier: Tier) -> bool:
@@ -197,8 +205,8 @@ def _reduce_compiled(job: _Reduction, frames: Array | Sequence[Array], threads: 
     stack = frames.reshape(len(frames), -1)
     n_pixels = stack.shape[1]
     bad = np.empty(n_pixels, np.bool_) if frames.dtype.kind == "f" else None
-    # Whole pages of the planes for each thread.
-    step = -(-n_pixels // threads // 4096) * 4096
+    # Whole pages of the planes for each thread; two each, as one may have less of its core.
+    step = -(-n_pixels // (2 * threads if threads > 1 else 1) // 4096) * 4096
     parts = [slice(start, min(start + step, n_pixels)) for start in range(0, n_pixels, step)]
     share(lambda part: fast.reduce_frames(stack, job.out, part.start, part.stop, bad), parts, threads)
     if bad is not None:

@@ -83,13 +83,15 @@ def mean_and_std(rows: Sequence[Array], pivot: Array, mean: Array | None, std: A
             np.sqrt(np.maximum(squares, 0, out=squares), out=std[part], casting="same_kind")
 
 
-def frame_medians(stack: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Give the median of each frame, as `numpy.median` in half its time.
+def frame_medians(stack: NDArray[np.float32], *, whole: bool = False) -> NDArray[np.float32]:
+    """Give the median of each frame, as `numpy.median` in half its time or less.
 
     Parameters
     ----------
     stack : (T, h, w) float32 array
         Finite.
+    whole : bool
+        They are whole numbers: then it is faster to count them, if they are not too far apart.
 
     Returns
     -------
@@ -97,11 +99,60 @@ def frame_medians(stack: NDArray[np.float32]) -> NDArray[np.float32]:
     """
     rows = stack.reshape(len(stack), -1)
     n = rows.shape[1]
+    if whole and (counted := _counted_medians(rows)) is not None:
+        return counted[:, None, None]
     ordered = np.partition(rows, n // 2, axis=1)
     middle = ordered[:, n // 2]
     if n % 2 == 0:
         middle = (ordered[:, : n // 2].max(axis=1) + middle) / np.float32(2)
     return middle[:, None, None]
+
+
+def _counted_medians(rows: NDArray[np.float32]) -> NDArray[np.float32] | None:
+    lowest = rows.min()
+    if rows.max() - lowest >= rows.shape[1]:
+        return None
+    places = [(rows.shape[1] - 1) // 2, rows.shape[1] // 2]
+    out = np.empty((len(rows), 2), np.float32)
+    for row, middle in zip(rows - lowest, out, strict=True):
+        counts = np.bincount(row.astype(np.intp))
+        middle[...] = np.searchsorted(np.cumsum(counts), places, side="right")
+    out += lowest
+    return (out[:, 0] + out[:, 1]) / np.float32(2)
+
+
+def frame_percentiles(
+    stack: NDArray[np.float32], first: float, second: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Give two percentiles of each frame, as `numpy.percentile` in two thirds of its time.
+
+    Parameters
+    ----------
+    stack : (T, h, w) float32 array
+        Finite.
+    first, second : float
+        Percent, `first` the lower.
+
+    Returns
+    -------
+    (T, 1, 1), (T, 1, 1) float64 arrays
+    """
+    rows = stack.reshape(len(stack), -1)
+    n = rows.shape[1]
+    low, high = (int((n - 1) * (percent / 100)) for percent in (first, second))
+    ordered = np.partition(rows, low, axis=1)
+    upper = np.partition(ordered[:, low:], high - low, axis=1)
+    return _between(ordered, low, n, first), _between(upper, high - low, n, second)
+
+
+def _between(ordered: NDArray[np.float32], place: int, n: int, percent: float) -> NDArray[np.float64]:
+    """Interpolate between the value at its place in sorted order and the next, the lowest behind it."""
+    below = ordered[:, place]
+    above = ordered[:, place + 1 :].min(axis=1, initial=np.inf) if place + 1 < ordered.shape[1] else below
+    part = np.array((n - 1) * (percent / 100) % 1)
+    step = above - below
+    out = below + step * part if part < 0.5 else above - step * (1 - part)
+    return np.asarray(out, np.float64)[:, None, None]
 
 
 def observed_statistics(values: Array) -> dict[str, Array]:
