@@ -94,7 +94,7 @@ def measure_frame(
     reach = min(int(np.ceil(np.hypot(y1 - y0, x1 - x0) / 2 + 2.5 * width + 4)), _LARGEST)
     top, left = max(int(cy) - reach, 0), max(int(cx) - reach, 0)
     box = slice(top, int(cy) + reach + 1), slice(left, int(cx) + reach + 1)
-    signal, known = _signal(window, frame, box, _gap(line.speed, width) if restless else 0)
+    signal, known = signal_in(window, frame, box, gap_of(line.speed, width) if restless else 0)
     if signal.size < 9:
         return None
     yy, xx = np.mgrid[top : top + signal.shape[0], left : left + signal.shape[1]]
@@ -156,13 +156,13 @@ def _photometry(
     )
 
 
-def _gap(speed: float, width: float) -> int:
+def gap_of(speed: float, width: float) -> int:
     """Give after how many frames an object has left its place; 0 for what is too slow."""
     frames = int(np.ceil(2 * width / max(speed, 1e-3))) + 1
     return frames if frames <= _LONGEST_GAP else 0
 
 
-def _signal(
+def signal_in(
     window: Window, frame: int, box: tuple[slice, slice], gap: int
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Give what one frame shows above the background, and where that is known.

@@ -16,6 +16,7 @@ from astrodetect.methods.apertures import Point
 from astrodetect.methods.features import Shape, blob
 from astrodetect.methods.measure import measure_track, refined_line
 from astrodetect.methods.streaks import Line
+from astrodetect.methods.track_fit import fitted_track
 
 #: Usual light of a place, as a fraction of that when something passes, from which on nothing passes.
 _ALL_THE_WHILE = 0.7
@@ -114,6 +115,7 @@ def followed(
     search: Search,
     *,
     restless: bool = False,
+    independent: float = 1.0,
 ) -> Candidate | None:
     """Measure what moves along a path; None where nothing does.
 
@@ -132,26 +134,39 @@ def followed(
         What decides.
     restless : bool
         The light behind it changes from frame to frame.
+    independent : float
+        Share of frames along the path whose noise is not that of the frame before.
 
     Returns
     -------
     Candidate or None
     """
-    measure = partial(
-        measure_track,
-        window,
-        width=width,
-        edge_snr=search.edge_snr,
-        edge_fraction=search.edge_fraction,
-        restless=restless,
-    )
-    line, points = _measured(line, measure)
+    line, points = _track(window, line, width, search, restless, independent)
     if len(points) < 2 or _way(points) < _LEAST_WAY or _stands(window, points):
         return None
     area, common = blob(patch.z, patch.when, search.significant)
     shape = Shape(line.evidence, clear, width, area, common, *_around(window, points))
     box = _track_box(points, width, window.shape)
     return Candidate(tuple(points), shape, box, patch.score, line)
+
+
+def _track(
+    window: Window, line: Line, width: float, search: Search, restless: bool, independent: float
+) -> tuple[Line, list[Point]]:
+    """Measure a path in frames, or in what was kept of them."""
+    if window.frames is not None:
+        return fitted_track(
+            window, line, width, edge_snr=search.edge_snr, edge_fraction=search.edge_fraction,
+            restless=restless, independent=independent,
+        )  # fmt: skip
+    measure = partial(
+        measure_track,
+        window,
+        width=width,
+        edge_snr=search.edge_snr,
+        edge_fraction=search.edge_fraction,
+    )
+    return _measured(line, measure)
 
 
 def _around(window: Window, points: Sequence[Point]) -> tuple[float, float, float]:

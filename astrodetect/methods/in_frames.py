@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from astrodetect.core.data import Window
 from astrodetect.methods.candidates import Candidate, Patch, Search, followed
 from astrodetect.methods.measure import trail_width
-from astrodetect.methods.paths import contrast, find_path
+from astrodetect.methods.paths import contrast, find_path, independent
 from astrodetect.methods.spots import Spots, measure_spots
 from astrodetect.methods.streaks import Line
 
@@ -49,7 +49,10 @@ class FrameSearch:
                 break
             width = self._width(line, spots.restless)
             clear = contrast(spots, line)
-            candidate = followed(self.window, patch, line, width, clear, self.search, restless=spots.restless)
+            candidate = followed(
+                self.window, patch, line, width, clear, self.search,
+                restless=spots.restless, independent=float(independent(spots, line.speed)),
+            )  # fmt: skip
             if candidate is None:
                 vain += 1
                 y, x, _ = line.at_frame(frames := np.arange(self.window.n_frames))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from astrodetect.core.detections import ROW, Detections
 from astrodetect.methods.features import Shape, View, feature_vector, track_numbers
 from astrodetect.methods.probability import ClassModel
+from astrodetect.methods.track_fit import bright_part
 
 #: Flux or signal-to-noise with which a track begins and ends, as a fraction of its highest.
 EDGE_FRACTION = 0.1
@@ -99,9 +100,8 @@ def _without_faint_ends(track: dict[str, Any]) -> dict[str, Any]:
     """Cut ends that are faint beside the whole track: the piece they came from did not know its peak."""
     if "flux" not in track or "snr" not in track or len(track["frame"]) < 3:
         return track
-    snr, flux = track["snr"], track["flux"]
-    seen = np.flatnonzero((snr >= EDGE_FRACTION * snr.max()) | (flux >= EDGE_FRACTION * flux.max()))
-    return {name: values[seen[0] : seen[-1] + 1] for name, values in track.items()}
+    kept = bright_part(track["flux"], track["snr"], EDGE_FRACTION)
+    return {name: values[kept] for name, values in track.items()}
 
 
 def _from_track(row: dict[str, Any], track: Mapping[str, Any]) -> None:

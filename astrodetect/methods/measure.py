@@ -80,9 +80,8 @@ def measure_track(
     *,
     edge_snr: float = 2.5,
     edge_fraction: float = 0.1,
-    restless: bool = False,
 ) -> list[Point]:
-    """Measure an object in each frame in which it is seen.
+    """Measure an object in each frame in which it is seen, where of the frames only planes were kept.
 
     Frames before and after the line's ends are added while the signal is there; single frames in
     between may be missing (clouds, strobes).
@@ -90,7 +89,7 @@ def measure_track(
     Parameters
     ----------
     window : Window
-        With planes ``max``, ``background``, ``image``, ``argmax``; frames where there are any.
+        With planes ``max``, ``background``, ``image``, ``argmax``.
     line : Line
         Where it went.
     width : float
@@ -99,8 +98,6 @@ def measure_track(
         Signal-to-noise that the faint frames at the ends of tracks have on average.
     edge_fraction : float
         Least flux or signal-to-noise of the first and the last frame, as a fraction of the track's highest.
-    restless : bool
-        The light behind it changes from frame to frame, as under clouds.
 
     Returns
     -------
@@ -110,7 +107,7 @@ def measure_track(
     first = int(np.floor(line.time(line.first) + 0.5))
     last = int(np.ceil(line.time(line.last) - 0.5))
     first, last = max(first, 0), min(last, window.n_frames - 1)
-    measure = partial(measure_frame, window, line, width=width, restless=restless)
+    measure = partial(measure_frame, window, line, width=width)
     points = [point for frame in range(first, last + 1) if (point := measure(frame)) is not None]
     for step in (-1, +1):
         points = _carried_on(measure, line, width, points, step, edge_snr, window.n_frames)

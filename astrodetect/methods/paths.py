@@ -98,11 +98,15 @@ def _best_motion(
 
 
 def _independent(spots: Spots, paths: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Give the share of frames of each path (n, 4) whose noise is not that of the frame before.
+    """Give `independent` of each path (n, 4)."""
+    return independent(spots, np.hypot(paths[:, 2], paths[:, 3]))
+
+
+def independent(spots: Spots, speed: Any) -> Any:
+    """Give the share of frames that have noise of their own along paths of some speeds (px per frame).
 
     Where a codec repeats frames, noise stays at its place; what moves on meets other noise.
     """
-    speed = np.hypot(paths[:, 2], paths[:, 3])
     return np.clip(np.maximum(speed / _BLOCK, spots.independence), 0.0, 1.0)
 
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from astrodetect.core.data import Recording, Stream, Window
-from astrodetect.methods.measure import measure_track, refined_line
 from astrodetect.methods.paths import contrast, find_path
 from astrodetect.methods.reduction import reduce_window
 from astrodetect.methods.spots import measure_spots
 from astrodetect.methods.streaks import Line
+from astrodetect.methods.track_fit import fitted_track
 
 PIECE = slice(0, 64), slice(0, 64)
 
@@ -94,7 +94,7 @@ def test_the_second_object_is_found_when_the_first_is_taken_out():
     frames = add_spot(noise(6), 10, 25, (20, 5), (0.5, 3.0), 15.0)
     frames = add_spot(frames, 30, 45, (55, 40), (-2.0, 0.0), 9.0)
     window, spots, first = search(frames)
-    points = measure_track(window, first, 2.2)
+    _, points = fitted_track(window, first, 2.2)
     spots.take_out([p.frame for p in points], [p.x for p in points], [p.y for p in points], 6.0)
     second = find_path(spots, 25.0)
     speeds = sorted(line.speed for line in (first, second))
@@ -111,7 +111,7 @@ def test_a_path_is_fitted_again_to_what_was_measured():
     frames = add_spot(noise(8), 10, 40, (5, 5), (1.5, 1.5), 12.0)
     window, _, line = search(frames)
     slower = replace(line, when=(line.when[0], line.when[1] * 1.15))
-    better = refined_line(slower, measure_track(window, slower, 2.2))
+    better, _ = fitted_track(window, slower, 2.2)
     assert abs(better.speed - line.speed) < abs(slower.speed - line.speed)
 
 
@@ -156,7 +156,7 @@ def test_light_before_a_cloud_that_drifts_is_measured_against_the_frames_around(
     line = Line(middle, (1.8 / speed, 2.2 / speed), (0.0,), (29.0, 1 / speed), -9 * speed, 9 * speed, 50.0)
     errors = []
     for restless in (False, True):
-        points = measure_track(window, line, 2.2, restless=restless)
+        _, points = fitted_track(window, line, 2.2, restless=restless)
         flux = {point.frame: point.flux for point in points}
         errors.append(np.median([abs(flux.get(20 + n, 0) - value) / value for n, value in enumerate(truth)]))
     assert errors[1] < 0.3

@@ -10,9 +10,8 @@ from scipy.ndimage import gaussian_filter
 from astrodetect.core.data import Recording, Stream, Window
 from astrodetect.methods.activity import activity_of
 from astrodetect.methods.lasting import LONG, independence_of, lasting, without_lasting
-from astrodetect.methods.measure import _gain, measure_track
+from astrodetect.methods.measure import _gain
 from astrodetect.methods.reduction import reduce_window
-from astrodetect.methods.streaks import Line
 
 
 def window_of(frames):
@@ -48,25 +47,6 @@ def test_noise_is_independent_and_what_is_repeated_is_not():
     noise = np.random.default_rng(1).normal(0, 1, (60, 20, 20)).astype(np.float32)
     assert independence_of(noise) > 0.95
     assert independence_of(np.repeat(noise[::4], 4, axis=0)) < 0.3
-
-
-@pytest.mark.parametrize("faint", [2.5, 4.0])
-def test_a_faint_beginning_is_followed_frame_by_frame_though_no_frame_is_significant(faint):
-    found = []
-    for seed in range(6):
-        rng = np.random.default_rng(seed)
-        frames = rng.normal(500, 10, (40, 100, 160))
-        # Of noise 10, a spot of amplitude 2 a has a signal-to-noise of a in its aperture, nearly.
-        for number in range(8, 32):
-            bright = 14 if number >= 20 else faint
-            add_spot(frames[number], 20 + 4 * (number - 8), 50, 9 * bright)
-        window = window_of(frames.round().astype(np.uint16))
-        line = Line((50.0, 90.0), (0.0, 1.0), (0.0,), (25.5, 0.25), -22.0, 22.0)
-        points = measure_track(window, line, 2.4)
-        found.append((points[0].frame, points[-1].frame))
-    first, last = np.median(found, axis=0)
-    assert 8 - 1 <= first <= 12
-    assert last == pytest.approx(31, abs=1)
 
 
 def test_a_meteor_before_bright_drifting_clouds_is_a_chain():

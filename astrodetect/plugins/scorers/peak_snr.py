@@ -38,7 +38,7 @@ class PeakSnr(RegionScorer):
     #: reduced, single images): raise it to save time, lower it to keep more rejects.
     least: float = 4.0
     #: The same for windows with frames: least evidence of a chain of cells. Noise alone seldom reaches 8.
-    least_chain: float = 4.0
+    least_chain: float = 3.0
 
     needs: ClassVar[tuple[str, ...]] = ("image", "background")
 
