@@ -17,7 +17,8 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -26,12 +27,31 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, precision_recall_curve
 
 from astrodetect.methods.along_track import CHANNELS
+from astrodetect.methods.verifying import PARTS
 from astrodetect.plugins.models.checkpoints import load
 from astrodetect.training.config import TrainingPlan, read_training
 from astrodetect.training.data.candidates import Candidates
 from astrodetect.training.data.splits import Split
 from astrodetect.training.predict import predict
 from astrodetect.training.trainer import MODEL, Trainer
+
+
+@cache
+def samples_of(path: Path, least: int) -> list[tuple[NDArray[np.float16], NDArray[np.int64]]]:
+    """Give all samples of a catalog, whole; read once."""
+    return list(Candidates(nights=(path,), least=least)._read(path))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remembered(Candidates):
+    """Candidates that are read once for all rows."""
+
+    def _read(self, path: Path) -> Iterator[tuple[NDArray[np.float16], NDArray[np.int64]]]:
+        out = [number for number, part in enumerate(PARTS) if part in self.leave_out]
+        for pictures, classes in samples_of(path, self.least):
+            kept = pictures.copy()
+            kept[:, out] = 0
+            yield kept, classes
 
 
 @dataclass(frozen=True)
@@ -107,7 +127,8 @@ def main() -> int:
     torch.set_num_threads(1)
     plan = read_training(args.config)
     assert isinstance(plan.data, Candidates)
-    data = replace(plan.data, test=0.25, nights=(args.nights,) if args.nights else plan.data.nights)
+    given = {item.name: getattr(plan.data, item.name) for item in fields(plan.data)}
+    data = Remembered(**{**given, "test": 0.25, **({"nights": (args.nights,)} if args.nights else {})})
     plan = replace(plan, data=data, train=replace(plan.train, epochs=args.epochs or plan.train.epochs))
     splits = [test_split(plan, seed) for seed in range(args.seeds)]
     counts = [f"{int((split.targets == meteor(plan)).sum())} of {len(split.targets)}" for split in splits]

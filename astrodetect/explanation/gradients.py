@@ -14,6 +14,9 @@ from torch.nn import functional
 if TYPE_CHECKING:
     from astrodetect.plugins.models.fcn import FcnMil
     from astrodetect.plugins.models.model import PatchModel
+    from astrodetect.plugins.models.verify_net import VerifyNet
+
+    Explained = PatchModel | FcnMil | VerifyNet
 
 
 def grad_cam(layer: nn.Module, score: Callable[[Tensor], Tensor], images: Tensor) -> NDArray[np.float32]:
@@ -61,30 +64,40 @@ def grad_cam(layer: nn.Module, score: Callable[[Tensor], Tensor], images: Tensor
     return scaled.astype(np.float32)
 
 
-def last_layer(model: PatchModel | FcnMil) -> nn.Module:
+def last_layer(model: Explained) -> nn.Module:
     """Give the part of a model whose maps are the last before they are pooled."""
     from astrodetect.plugins.models.fcn import FcnMil
+    from astrodetect.plugins.models.verify_net import VerifyNet
 
+    if isinstance(model, VerifyNet):
+        return model.blocks[-1]
     return model.body if isinstance(model, FcnMil) else model.features.blocks
 
 
-def patch_score(model: PatchModel | FcnMil, label: str) -> Callable[[Tensor], Tensor]:
+def evidence_of(model: Explained, pixels: Tensor) -> Tensor:
+    """Give the logits (B, c) of patches (B, C, h, w), each taken alone."""
+    from astrodetect.plugins.models.decisions import patch_evidence
+    from astrodetect.plugins.models.verify_net import VerifyNet
+
+    logits: Tensor = model(pixels).logits if isinstance(model, VerifyNet) else patch_evidence(model, pixels)
+    return logits
+
+
+def patch_score(model: Explained, label: str) -> Callable[[Tensor], Tensor]:
     """Give the function from patches (B, C, h, w), in units of the frame, to the logit of a class.
 
     Parameters
     ----------
-    model : PatchModel or FcnMil
+    model : PatchModel, FcnMil or VerifyNet
         In evaluation mode.
     label : str
         Name of the class; of two exclusive ones the first has the negative logit of the second.
     """
-    from astrodetect.plugins.models.decisions import patch_evidence
-
     config = model.config
     names = [config.label(number) for number in range(config.n_classes)]
 
     def score(pixels: Tensor) -> Tensor:
-        evidence = patch_evidence(model, pixels)
+        evidence = evidence_of(model, pixels)
         if config.n_outputs == 1 and config.n_classes == 2:
             return evidence[:, 0] if label == names[1] else -evidence[:, 0]
         return evidence[:, names.index(label)]
@@ -92,17 +105,15 @@ def patch_score(model: PatchModel | FcnMil, label: str) -> Callable[[Tensor], Te
     return score
 
 
-def patch_chance(model: PatchModel | FcnMil, label: str) -> Callable[[NDArray[np.float32]], NDArray[Any]]:
+def patch_chance(model: Explained, label: str) -> Callable[[NDArray[np.float32]], NDArray[Any]]:
     """Give the function from patches to the probability of a class among all, before calibration."""
-    from astrodetect.plugins.models.decisions import patch_evidence
-
     config = model.config
     device = next(model.parameters()).device
     names = [config.label(number) for number in range(config.n_classes)]
 
     def chance(patches: NDArray[np.float32]) -> NDArray[Any]:
         with torch.no_grad():
-            evidence = patch_evidence(model, torch.from_numpy(patches).to(device))
+            evidence = evidence_of(model, torch.from_numpy(patches).to(device))
         if config.n_outputs == 1 and config.n_classes == 2:
             second = torch.sigmoid(evidence[:, 0])
             return (second if label == names[1] else 1 - second).cpu().numpy()

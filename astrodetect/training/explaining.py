@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,7 @@ from astrodetect.explanation.occlusion import occlusion_of_image
 from astrodetect.plugins.models.scenes import cut_patches
 
 if TYPE_CHECKING:
-    from astrodetect.plugins.models.fcn import FcnMil
-    from astrodetect.plugins.models.model import PatchModel
+    from astrodetect.explanation.gradients import Explained
 
 #: Images up to this side are explained whole.
 _WHOLE = 128
@@ -25,12 +25,12 @@ _WHOLE = 128
 _PATCHES = 3
 
 
-def explain_image(model: PatchModel | FcnMil, image: NDArray[Any], label: str) -> list[Explanation]:
+def explain_image(model: Explained, image: NDArray[Any], label: str) -> list[Explanation]:
     """Explain what a model says of an image: of all of a small one, of the best patches of a large one.
 
     Parameters
     ----------
-    model : PatchModel or FcnMil
+    model : PatchModel, FcnMil or VerifyNet
         In evaluation mode.
     image : (C, H, W) array
         What it looks at.
@@ -58,7 +58,16 @@ def explain_image(model: PatchModel | FcnMil, image: NDArray[Any], label: str) -
     chance = patch_chance(model, label)
     raw = patches.cpu().numpy()
     boxes = max(4, min(size) // 5)
-    lost = [occlusion_of_image(chance, patch, boxes, max(1, boxes // 3)) for patch in raw]
+    numbers = int(model.config.method == "verify")  # its last plane is no picture, and is not hidden
+    lost = [
+        occlusion_of_image(
+            _beside(chance, patch[len(patch) - numbers :]),
+            patch[: len(patch) - numbers],
+            boxes,
+            max(1, boxes // 3),
+        )
+        for patch in raw
+    ]
     places = [(int(y), int(x)) for y, x in corners]
     chances = chance(raw).tolist()
     return [
@@ -67,9 +76,19 @@ def explain_image(model: PatchModel | FcnMil, image: NDArray[Any], label: str) -
     ]
 
 
-def draw_explanation(
-    model: PatchModel | FcnMil, image: NDArray[Any], label: str, title: str, path: Path
-) -> None:
+def _beside(
+    chance: Callable[[NDArray[np.float32]], NDArray[Any]], kept: NDArray[np.float32]
+) -> Callable[[NDArray[np.float32]], NDArray[Any]]:
+    """Give the function of images without their last planes, these being as they are."""
+
+    def whole(images: NDArray[np.float32]) -> NDArray[Any]:
+        more = np.broadcast_to(kept, (len(images), *kept.shape))
+        return chance(np.concatenate([images, more], axis=1))
+
+    return whole
+
+
+def draw_explanation(model: Explained, image: NDArray[Any], label: str, title: str, path: Path) -> None:
     """Draw what a model says of an image; see `explain_image`."""
     from astrodetect.plots.explanations import plot_explanations
 

@@ -230,7 +230,8 @@ def _draw(out: Path, path: Path, model: Model, split: Split, data: DataSet, n: i
         return  # there is no image to draw
     for number in range(min(n, len(split))):
         image = split.image(number)
-        draw_decision(model, image, data, split.targets[number], out / f"image-{number}.png")
+        if model.config.method != "verify":  # it chooses no regions
+            draw_decision(model, image, data, split.targets[number], out / f"image-{number}.png")
         if not data.several_labels:
             label = data.classes[int(split.targets[number])]
             title = f"image {number}: what speaks for {label!r}, which it is"

@@ -110,6 +110,20 @@ def test_the_layer_of_our_models_is_the_last_before_pooling(method):
     assert found[0].image.shape == (24, 24)
 
 
+def test_a_network_of_tracks_is_explained_on_its_pictures():
+    torch.manual_seed(2)
+    sizes = {"channels": 5, "feature_channels": (4, 6), "feature_shrink": (1, 1), "n_classes": 3}
+    config = ModelConfig(method="verify", labels=("noise", "meteor", "slow"), **sizes)
+    model = build_model(config).eval()
+    image = np.random.default_rng(0).random((5, 32, 64), np.float32)
+    (found,) = explain_image(model, image, "meteor")
+    assert found.image.shape == found.occlusion.shape == found.gradients.shape == (32, 64)
+    assert np.abs(found.occlusion).max() > 0
+    numbers = image.copy()
+    numbers[-1] += 1
+    assert explain_image(model, numbers, "meteor")[0].probability != found.probability
+
+
 @pytest.fixture(scope="module")
 def night(tmp_path_factory):
     folder = tmp_path_factory.mktemp("night")
