@@ -23,8 +23,10 @@ _FWHM = 2.3548
 _CLEAR = 6.0
 #: Half side of what is cut out at most (px); side of blocks of noise, and how many tell something.
 _LARGEST, _BLOCK, _LEAST_BLOCKS = 48, 4, 8
+#: Pixels of a cut-out from which its level and noise are taken, at least.
+_SAMPLE = 250
 #: Rounds of the fit; how much likelihood more makes another worth while.
-_ROUNDS, _LITTLE = 3, 0.2
+_ROUNDS, _LITTLE = 3, 0.5
 #: Distance at which the slope of the likelihood is taken, in standard deviations of the spot.
 _STEP = 0.5
 #: Frames from which on a change of speed is fitted.
@@ -139,6 +141,13 @@ class Cutouts:
             noise=self.noise[chosen], corner_yx=self.corner_yx[chosen],
         )  # fmt: skip
 
+    def inner(self, reach: float) -> Cutouts:
+        """Give the middle alone, `reach` pixels of the frame to each side."""
+        cut = max(self.signal.shape[1] // 2 - int(np.ceil(reach / self.step)), 0)
+        part = np.s_[:, cut : self.signal.shape[1] - cut, cut : self.signal.shape[2] - cut]
+        corner = self.corner_yx + cut * self.step
+        return replace(self, signal=self.signal[part], known=self.known[part], corner_yx=corner)
+
     def binned(self, step: int) -> Cutouts:
         """Give it with pixels of `step` by `step`, also in units of their noise."""
         n, size = len(self.frames), self.signal.shape[1] // step
@@ -210,7 +219,9 @@ def _level_and_noise(
     Both are taken beside the object. The noise of clouds, defocused stars and codecs is that of neighbouring
     pixels as well: the scatter of means over blocks tells by how much apertures are noisier for it.
     """
-    around = np.sort(signal[:, beside], axis=1)  # what is not known comes last
+    chosen = np.flatnonzero(beside)
+    chosen = chosen[:: max(len(chosen) // _SAMPLE, 1)]
+    around = np.sort(signal.reshape(len(signal), -1)[:, chosen], axis=1)  # what is not known comes last
     count = np.isfinite(around).sum(axis=1)
     sums = np.cumsum(np.nan_to_num(around), axis=1, dtype=np.float64)
     squares = np.cumsum(np.square(np.nan_to_num(around)), axis=1, dtype=np.float64)
@@ -295,6 +306,8 @@ def fitted_motion(cutouts: Cutouts, motion: Motion, width: float) -> Motion:
     """
     sigma = width / _FWHM
     step = _STEP * sigma
+    speed = motion.length / max(motion.last - motion.first, 1.0)
+    cutouts = cutouts.inner(0.5 * speed + 1.7 * width + 2)
     u = (cutouts.frames - motion.first) / max(motion.last - motion.first, 1)
     aside = np.stack([1 - u, u])
     along = aside if len(u) < _ENOUGH else np.stack([1 - u, u, 4 * u * (1 - u)])
