@@ -41,8 +41,8 @@ SHAPES = ((240, 320), (240, 320), (280, 400), (320, 480))
 #: Lenses, and how often: frames are small, and narrow fields show objects as fast as large frames would.
 LENSES: tuple[LensKind, ...] = ("fish-eye", "fripon", "wide", "normal")
 LENS_SHARES = (0.1, 0.15, 0.4, 0.35)
-#: Frames of a recording, at least and at most.
-FRAMES = (64, 110)
+#: Frames of a recording, at least and at most: of most nights, and of one in four.
+SHORT, LONG = (64, 110), (150, 240)
 #: Meteors of a recording, and how often.
 METEORS = (0, 1, 2, 3, 4, 5)
 SHARES = (0.1, 0.15, 0.2, 0.2, 0.2, 0.15)
@@ -52,7 +52,7 @@ def plan(seed: int) -> tuple[str, list[StationSpec]]:
     """Draw the stations of a night and what happens: several meteors in most recordings."""
     rng = np.random.default_rng([seed, 21])
     form = str(rng.choice(["freeture", "avi"]))
-    frames = int(rng.integers(*FRAMES))
+    frames = int(rng.integers(*(LONG if seed % 4 == 3 else SHORT)))
     bits = None if form == "freeture" else 8
     shape = SHAPES[int(rng.integers(len(SHAPES)))]
     lenses = [LENSES[int(rng.choice(4, p=LENS_SHARES))] for _ in range(STATIONS)]
@@ -63,8 +63,14 @@ def plan(seed: int) -> tuple[str, list[StationSpec]]:
 
 
 def wishes(rng: np.random.Generator) -> tuple[MeteorWish, ...]:
-    """Ask for some meteors."""
-    return (MeteorWish(),) * int(rng.choice(METEORS, p=SHARES))
+    """Ask for some meteors: as they come, and one in six slow and flat, which lasts for seconds."""
+    slow = rng.random(int(rng.choice(METEORS, p=SHARES))) < 1 / 6
+    return tuple(
+        MeteorWish(speed=float(rng.uniform(11, 17)), zenith=float(rng.uniform(55, 85)))
+        if own
+        else MeteorWish()
+        for own in slow
+    )
 
 
 def eight_bits(frames: list[Any]) -> Iterator[Any]:
