@@ -247,12 +247,13 @@ def main() -> int:
         help="repeat with each threshold a fifth lower and higher",
     )
     parser.add_argument("--no-stills", action="store_true")
+    parser.add_argument("--pipeline", default="meteor", help="name of a built-in pipeline, or a file")
     args = parser.parse_args()
     if "ASTRODETECT_DATA" not in os.environ:
         print("set ASTRODETECT_DATA to the folder with rms, clips, allsky and ufo", file=sys.stderr)
         return 2
     data = Path(os.environ["ASTRODETECT_DATA"])
-    results = outcome(Pipeline.from_toml("meteor"), data, True, not args.no_stills)
+    results = outcome(Pipeline.from_toml(args.pipeline), data, True, not args.no_stills)
     for name, good, figures in results:
         print(f"{'PASS' if good else 'FAIL'}  {name}: {figures}")
     bad = sum(not good for _, good, _ in results)
