@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from astrodetect.plugins.models.build import build_model
 from astrodetect.plugins.models.config import ModelConfig
 from astrodetect.plugins.models.model import PatchModel
-from astrodetect.plugins.models.parts import in_parts
+from astrodetect.plugins.models.parts import for_inference, in_parts
 
 #: Height and width of the scorer's view of a frame of 966 x 1296 pixels at a scale of 0.15.
 VIEW = (145, 194)
@@ -71,6 +71,7 @@ def rows_of(rounds: int) -> list[Row]:
     assert isinstance(plain, PatchModel)
     assert isinstance(model, PatchModel)
     model.features.to(memory_format=torch.channels_last)
+    for_inference(model)
     square = torch.rand(SIDE, SIDE)
     rows = []
     for name, (network, batch, count, call) in variants(model).items():
@@ -88,7 +89,7 @@ def rows_of(rounds: int) -> list[Row]:
         taken = measured(
             {"ours": ours, "eager": lambda rival=rival, batch=batch: rival(batch), "product": product}, rounds
         )
-        work = multiplications(network, batch[:1])
+        work = multiplications(rival, batch[:1])
         each, whole, cpu = (
             value / count for value in (taken["ours"].wall, taken["eager"].wall, taken["ours"].cpu)
         )

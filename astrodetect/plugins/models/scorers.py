@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
 from astrodetect.plugins.models.config import ModelConfig
 from astrodetect.plugins.models.geometry import Grid, Stack, matched
 from astrodetect.plugins.models.lit import Lit, lit_map
+from astrodetect.plugins.models.parts import one_plane
 
-#: Half widths from which a mean is taken from running sums.
+#: Half widths above which a mean is taken from running sums.
 _WIDE = 1
 
 
@@ -46,29 +51,60 @@ class Contrast(nn.Module):
         """Give the contrast (B, h, w) of one plane (B, 1, H, W)."""
         narrow = _box(_box(brightness, self.narrow), self.narrow)
         contrast = narrow - _box(brightness, self.wide)
-        return functional.max_pool2d(contrast, self.stride, self.stride, ceil_mode=True)[:, 0]
+        return _highest(contrast, self.stride)[:, 0]
+
+
+def _highest(data: Tensor, stride: int) -> Tensor:
+    """Maximum over blocks of `stride` by `stride` cells; the last ones may be smaller."""
+    for axis in (-2, -1):
+        along = data.movedim(axis, -1)
+        parts = [along[..., first::stride].movedim(-1, axis) for first in range(min(stride, along.shape[-1]))]
+        data = parts[0].clone()
+        for part in parts[1:]:
+            here = data.narrow(axis, 0, part.shape[axis])
+            torch.maximum(here, part, out=here)
+    return data
 
 
 def _box(data: Tensor, half: int) -> Tensor:
     """Mean over ``2 half + 1`` cells in both directions, of those inside."""
-    if half > _WIDE:
-        return _running_mean(_running_mean(data, half).mT, half).mT
-    for across in ((2 * half + 1, 1), (1, 2 * half + 1)):
-        edge = (across[0] // 2, across[1] // 2)
-        data = functional.avg_pool2d(data, across, 1, edge, count_include_pad=False)
+    for axis in (-1, -2):
+        length = data.shape[axis]
+        reach = min(half, length - 1)
+        sums = _running_sums(data, reach, axis) if half > _WIDE else _shifted_sums(data, reach, axis)
+        shares = torch.from_numpy(_shares(length, reach)).to(data)
+        data = sums.mul_(shares if axis == -1 else shares[:, None])
     return data
 
 
-def _running_mean(data: Tensor, half: int) -> Tensor:
-    """Mean along the last axis, from running sums: as fast for any width."""
-    length = data.shape[-1]
-    half = min(half, length - 1)
-    sums = data.cumsum(dim=-1)
-    end = sums[..., -1:].expand(*sums.shape[:-1], half)
-    until = torch.cat([sums[..., half:], end], dim=-1)
-    until[..., half + 1 :] -= sums[..., : length - half - 1]
-    cells = torch.arange(length, device=data.device)
-    return until / ((cells + half + 1).clamp_max(length) - (cells - half).clamp_min(0))
+def _shifted_sums(data: Tensor, reach: int, axis: int) -> Tensor:
+    """Sum of the cells up to `reach` before and behind each, one after the other."""
+    sums, length = data.clone(), data.shape[axis]
+    for shift in range(1, reach + 1):
+        for to, start in ((shift, 0), (0, shift)):
+            sums.narrow(axis, to, length - shift).add_(data.narrow(axis, start, length - shift))
+    return sums
+
+
+def _running_sums(data: Tensor, reach: int, axis: int) -> Tensor:
+    """Sum of the cells up to `reach` before and behind each, from running sums: as fast for any reach."""
+    length = data.shape[axis]
+    sums = data.cumsum(dim=axis)
+    end = sums.narrow(axis, length - 1, 1).expand(
+        *(reach if number == data.ndim + axis else size for number, size in enumerate(data.shape))
+    )
+    until = torch.cat([sums.narrow(axis, reach, length - reach), end], dim=axis)
+    n = max(length - reach - 1, 0)
+    until.narrow(axis, length - n, n).sub_(sums.narrow(axis, 0, n))
+    return until
+
+
+@lru_cache(maxsize=64)
+def _shares(length: int, reach: int) -> NDArray[np.float32]:
+    """Give one over the number of cells up to `reach` from each."""
+    cells = np.arange(length)
+    inside = np.minimum(cells + reach, length - 1) - np.maximum(cells - reach, 0) + 1
+    return (1 / inside).astype(np.float32)
 
 
 class Scorer(nn.Module):
@@ -136,12 +172,15 @@ class Scorer(nn.Module):
         return self._head(padded)
 
     def _head(self, padded: Tensor) -> Tensor:
-        logits: Tensor = functional.max_pool2d(self.last(self.body(padded)), self.pool)
+        logits = one_plane(self.last, self.body(padded))
+        if self.pool > 1:
+            logits = functional.max_pool2d(logits, self.pool)
         return logits[:, 0].float()
 
     def prior_map(self, view: Tensor) -> Tensor:
         """Give the weighted contrast (B, h, w)."""
-        brightness = view[:, self.bright].mean(dim=1, keepdim=True)
+        first, last = self.bright[0], self.bright[-1]
+        brightness = view[:, first : last + 1].mean(dim=1, keepdim=True)
         contrast: Tensor = self.contrast(brightness.float())
         return self.prior * contrast
 

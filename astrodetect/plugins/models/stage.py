@@ -54,6 +54,7 @@ class LearnedStage(Stage):
             number of planes.
         """
         from astrodetect.plugins.models.checkpoints import load
+        from astrodetect.plugins.models.parts import for_inference
 
         checkpoint = load(self.weights, device)
         config = checkpoint.model.config
@@ -66,6 +67,7 @@ class LearnedStage(Stage):
                 f"{self.weights}: the model takes images of {config.channels} planes (channels); "
                 f"planes = {list(self.planes)} names {len(self.planes)}"
             )
+        for_inference(checkpoint.model)
         self._checkpoint, self._device = checkpoint, device
 
     def close(self) -> None:
