@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from astrodetect.core.columns import Column
 from astrodetect.core.data import Window
 from astrodetect.core.detections import Detections
+from astrodetect.methods.gaussian_fit import fitted
 
 #: Sources per pixel with a signal-to-noise above 5: what is expected before an image is looked at. Of
 #: fields at high galactic latitude and in the Milky Way it is the middle.
@@ -157,6 +158,8 @@ def sources_by(
     window: Window,
     fwhm: float,
     density: float,
+    *,
+    fit_beam: Sequence[float] = (),
     **settings: Any,
 ) -> Detections:
     """Give the sources of any shape that a function finds in a window.
@@ -169,12 +172,17 @@ def sources_by(
         With planes ``image`` and ``std``.
     fwhm, density : float
         Of the Gaussian that smooths, and of the sources that are expected (`source_probability`).
+    fit_beam : (float, float, float), optional
+        Fit what was found: the beam of `astrodetect.methods.gaussian_fit.GaussianFit`.
     **settings
         For `find`.
     """
     seen = seen_in(window)
     found = None if seen is None else find(*seen, fwhm=fwhm, **settings)
-    if found is None:
+    if seen is None or found is None:
         return Detections.empty()
     probability = source_probability(found["snr"], fwhm, density)
+    if fit_beam:
+        image = seen.image if seen.mask is None else np.where(seen.mask, np.nan, seen.image)
+        found = {**found, **fitted(found, image, fit_beam)}
     return source_table(window, "source", probability=probability, **found)

@@ -11,6 +11,7 @@ from astrodetect.core.columns import Column
 from astrodetect.core.data import Window
 from astrodetect.core.detections import Detections
 from astrodetect.core.stages import Detector
+from astrodetect.methods.gaussian_fit import check_beam
 from astrodetect.methods.segments import Flux, find_segments
 from astrodetect.methods.sources import EXPECTED_DENSITY, SHAPE_COLUMNS, sources_by
 
@@ -44,13 +45,21 @@ class Segmentation(Detector):
     flux: Flux = "isophotal"
     #: Sources per pixel with a signal-to-noise above 5 that are expected, for the probability.
     density: Annotated[float, Gt(0)] = EXPECTED_DENSITY
+    #: Beam of a radio map: major and minor full width at half maximum (pixels), and angle (degrees from +x
+    #: towards +y). Given, flux, axes, angle and place of all sources are fitted together at the end, as
+    #: Gaussians in noise that is as smooth as the beam, and `snr` is that of the fit. Empty: no fit.
+    fit_beam: tuple[float, ...] = ()
 
     needs: ClassVar[tuple[str, ...]] = ("image", "std")
     columns: ClassVar[tuple[Column, ...]] = SHAPE_COLUMNS
+
+    def __post_init__(self) -> None:
+        check_beam(self.fit_beam)
 
     def detect(self, window: Window) -> Detections:
         """Give the sources in a window."""
         return sources_by(
             find_segments, window, self.fwhm, self.density, threshold=self.threshold, n_pixels=self.n_pixels,
             deblend=self.deblend, levels=self.levels, contrast=self.contrast, flux=self.flux,
+            fit_beam=self.fit_beam,
         )  # fmt: skip

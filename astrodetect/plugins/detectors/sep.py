@@ -12,6 +12,7 @@ from astrodetect.core.columns import Column
 from astrodetect.core.data import Window
 from astrodetect.core.detections import Detections
 from astrodetect.core.stages import Detector
+from astrodetect.methods.gaussian_fit import check_beam
 from astrodetect.methods.segments import Flux, find_by_sep
 from astrodetect.methods.sources import EXPECTED_DENSITY, SHAPE_COLUMNS, sources_by
 
@@ -42,9 +43,16 @@ class Sep(Detector):
     flux: Flux = "isophotal"
     #: Sources per pixel with a signal-to-noise above 5 that are expected, for the probability.
     density: Annotated[float, Gt(0)] = EXPECTED_DENSITY
+    #: Beam of a radio map: major and minor full width at half maximum (pixels), and angle (degrees from +x
+    #: towards +y). Given, flux, axes, angle and place of all sources are fitted together at the end, as
+    #: Gaussians in noise that is as smooth as the beam, and `snr` is that of the fit. Empty: no fit.
+    fit_beam: tuple[float, ...] = ()
 
     needs: ClassVar[tuple[str, ...]] = ("image", "std")
     columns: ClassVar[tuple[Column, ...]] = SHAPE_COLUMNS
+
+    def __post_init__(self) -> None:
+        check_beam(self.fit_beam)
 
     @classmethod
     def unavailable(cls) -> str:
@@ -56,4 +64,5 @@ class Sep(Detector):
         return sources_by(
             find_by_sep, window, self.fwhm, self.density, threshold=self.threshold, n_pixels=self.n_pixels,
             levels=self.levels, contrast=self.contrast, clean=self.clean, flux=self.flux,
+            fit_beam=self.fit_beam,
         )  # fmt: skip

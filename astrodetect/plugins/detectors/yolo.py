@@ -16,6 +16,7 @@ from astrodetect.core.data import Stream, Window
 from astrodetect.core.detections import Detections
 from astrodetect.core.errors import AstrodetectError
 from astrodetect.core.stages import Detector
+from astrodetect.methods.gaussian_fit import check_beam, fitted
 from astrodetect.plugins.models.yolo.weights import Shipped, Trained, path_of
 
 if TYPE_CHECKING:
@@ -53,6 +54,11 @@ class YoloDetector(Detector):
     #: What the outermost cells of an image lose of their objectness, since they see less around them; 0.05
     #: is what was published for tiles.
     border: Annotated[float, Ge(0), Lt(1)] = 0.0
+    #: For models that measure galaxies, the beam of a radio map: major and minor full width at half maximum
+    #: (pixels), and angle (degrees from +x towards +y). Given, flux, axes, angle and place of all sources are
+    #: fitted together at the end in the first plane, as Gaussians in noise that is as smooth as the beam, and
+    #: `snr` is that of the fit. Empty: no fit.
+    fit_beam: tuple[float, ...] = ()
     #: Images that are computed together on a GPU; more use it better and need more memory. On a processor
     #: one is computed after the other, so that nothing hangs on what else is computed.
     batch: Annotated[int, Ge(1)] = 8
@@ -73,6 +79,7 @@ class YoloDetector(Detector):
     def __post_init__(self) -> None:
         if not self.planes:
             raise ValueError("planes is empty: name at least one")
+        check_beam(self.fit_beam)
         # What a model needs is a setting here, not the same for all.
         self.needs = self.planes  # type: ignore[misc]
 
@@ -133,7 +140,7 @@ class YoloDetector(Detector):
             every = find(
                 self.trained.model, tensor, self._thresholds(), precision=self.precision, border=self.border
             )
-            found += [self._detections(own, gone) for own, gone in zip(every, unseen, strict=True)]
+            found += [self._detections(own, *seen) for own, *seen in zip(every, images, unseen, strict=True)]
         return found
 
     def _pixels(self, window: Window) -> NDArray[np.float32]:
@@ -150,8 +157,8 @@ class YoloDetector(Detector):
         given = self.threshold or tuple(self.trained.info.get("thresholds", (_USUAL,)))
         return given if len(given) == n else given * n
 
-    def _detections(self, found: Found, unseen: NDArray[np.bool_]) -> Detections:
-        """Give a table of what remains of the boxes of an image."""
+    def _detections(self, found: Found, image: NDArray[np.float32], unseen: NDArray[np.bool_]) -> Detections:
+        """Give a table of what remains of the boxes of an image (C, H, W)."""
         flat = found.boxes[:, [0, 1, 3, 4]]
         x, y = (flat[:, 0] + flat[:, 2] - 1) / 2, (flat[:, 1] + flat[:, 3] - 1) / 2
         sides = flat[:, 2:] - flat[:, :2]
@@ -163,10 +170,15 @@ class YoloDetector(Detector):
         rows = good[self._kept(flat[good], found.objectness[good], found.classes[good])]
         own, config = found.take(rows), self.trained.model.config
         shape = config.shape_parameters
-        measured = {} if shape is None else shape.decode(own.parameters)
+        measured = {"x": x[rows], "y": y[rows], "snr": np.full(len(rows), np.nan)}
+        if shape is not None:
+            measured |= shape.decode(own.parameters)
+            if self.fit_beam:
+                measured |= fitted(measured, image[0], self.fit_beam)
+        x, y = measured.pop("x"), measured.pop("y")
         columns = {
             "x_min": flat[rows, 0], "y_min": flat[rows, 1], "x_max": flat[rows, 2], "y_max": flat[rows, 3],
-            "x_start": x[rows], "y_start": y[rows], "x_end": x[rows], "y_end": y[rows],
+            "x_start": x, "y_start": y, "x_end": x, "y_end": y,
             "label": [config.labels[number] for number in own.classes],
             "probability": self._chance(own), "score": own.objectness,
             "prior": own.prior, "presence": own.probability,

@@ -80,8 +80,8 @@ def _examples(
     """Give features with a 1 (M, F + 1) and parameters (M, K) in float64, and the priors (M,)."""
     config, device = model.config, targets.boxes.device
     with torch.no_grad():
-        features = model.features(images.to(device))
-        units = activate(units_of(model.head(features), config), config)
+        features, noise = model.features(images.to(device))
+        units = activate(units_of(model.answer(features, noise), config), config)
         stride = model.stride_xyz(device)
         associate = Associator(config, criterion.association, criterion.limits)
         found = associate(all_boxes(units, config, stride), units.objectness, targets, stride, 1 << 60)
@@ -92,7 +92,7 @@ def _examples(
     deep = features if features.ndim == 5 else features[:, :, None]
     x = deep.movedim(1, -1)[(image, *cell)]
     ones = torch.ones(len(x), 1, device=device)
-    wanted = targets.parameters[found.target[good]]
+    wanted = targets.parameters[found.target[good]] - model.added(noise)[image]
     return torch.cat([x, ones], dim=1).double().cpu(), wanted.double().cpu(), prior.cpu()
 
 
@@ -120,7 +120,7 @@ def refit_objectness(model: Yolo, images: BoxLoader, device: torch.device) -> No
         for batch, targets in images.batches():
             pixels = batch.to(device)
             with torch.no_grad():
-                features = model.features(pixels).movedim(1, -1).double().cpu().numpy()
+                features = model.features(pixels)[0].movedim(1, -1).double().cpu().numpy()
             for own, scene in zip(features, scenes_of(model, pixels, targets), strict=True):
                 found, table = scene.kept(np.full(n_priors, LEAST))
                 outcome = scene.outcome(table)

@@ -60,6 +60,10 @@ class YoloConfig:
     black: tuple[float, ...] = (0.0,)
     #: Pixel value that becomes 1.
     white: tuple[float, ...] = (1.0,)
+    #: What `white` counts: the unit of the images (`pixels`), or the noise of each image (`noise`), measured
+    #: on its first channel, sharpened if there is a `beam`. Then deep and shallow images look alike, in
+    #: whatever unit; a flux is learned in units of the noise and given out in that of the image.
+    white_unit: Literal["pixels", "noise"] = "pixels"
     #: Cut pixels below `black` and above `white` off. Else they become less than 0 and more than 1.
     clip: bool = False
     #: What is done then: nothing, ``tanh(stretch_factor * v)``, which spares faint light, or
@@ -67,6 +71,10 @@ class YoloConfig:
     stretch: Literal["linear", "tanh", "asinh"] = "linear"
     #: See `stretch`; 3 is what was published.
     stretch_factor: Annotated[float, Gt(0)] = 3.0
+    #: Full width at half maximum, in pixels along x, y (and z), of the Gaussian that the noise is as smooth
+    #: as: the beam of an interferometer. The network then sees every channel twice, as it is and sharpened,
+    #: that is, divided by the beam in the Fourier plane. Empty: as it is alone.
+    beam: tuple[Annotated[float, Gt(0)], ...] = ()
 
     #: Slope, least and greatest value of what goes into the sigmoid of a box's position in its cell. A
     #: smaller slope learns more evenly.
@@ -87,6 +95,16 @@ class YoloConfig:
     def __post_init__(self) -> None:
         for problem in _problems(self):
             raise ValueError(problem)
+
+    @property
+    def planes(self) -> int:
+        """Channels that the network sees: with a beam each one twice."""
+        return self.channels * (2 if self.beam else 1)
+
+    @property
+    def flux_in_noise(self) -> bool:
+        """Whether the first parameter is a flux that is learned in units of the noise."""
+        return self.white_unit == "noise" and bool(self.flux_range)
 
     @property
     def n_classes(self) -> int:
@@ -154,6 +172,8 @@ def _problems(config: YoloConfig) -> list[str]:
         found.append("priors: sides must be above 0 pixels")
     if not config.labels or len(set(config.labels)) != len(config.labels) or not all(config.labels):
         found.append("labels: names are needed, each once")
+    if len(config.beam) not in {0, config.axes}:
+        found.append(f"beam: {config.axes} numbers, one for each axis, or none")
     found += _range_problems(config)
     for name in ("black", "white"):
         if len(getattr(config, name)) not in {1, config.channels}:
