@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,43 +72,38 @@ def fitted_track(
         if inside.sum() < _LEAST:
             return line, []
         motion = fitted_motion(cutouts[inside], motion, width)
-        found = _seen_along(cutouts, motion, width, window.n_frames, edge_snr, independent)
-        if len(found.frames) < _LEAST:
+        light = light_along(cutouts, motion, width) * np.sqrt(independent)
+        light /= _restlessness(cutouts, motion, width)
+        there, evidence = _seen(cutouts, light, window.n_frames, edge_snr, edge_fraction)
+        if there.sum() < _LEAST:
             return line, []
-        ends = int(found.frames[0]), int(found.frames[-1])
+        ends = int(cutouts.frames[there][0]), int(cutouts.frames[there][-1])
         motion = motion.between(*ends)
         if ends == (first, last):
             break
         first, last = ends
-    path = motion.line(min(found.evidence, line.evidence))
+    path = motion.line(min(evidence, line.evidence))
     points = [
         replace(point, snr=float(snr))
-        for frame, snr in zip(found.frames.tolist(), found.light, strict=True)
+        for frame, snr in zip(cutouts.frames[there].tolist(), light[there], strict=True)
         if (point := measure_frame(window, path, frame, width, restless=restless)) is not None
     ]
     kept = bright_part(np.array([p.flux for p in points]), np.array([p.snr for p in points]), edge_fraction)
     return path, _placed(points[kept], motion)
 
 
-class _Found(NamedTuple):
-    """Frames in which an object is seen, its signal-to-noise in them, and the evidence of all frames."""
-
-    frames: NDArray[np.int64]
-    light: NDArray[np.float64]
-    evidence: float
-
-
-def _seen_along(
-    cutouts: Cutouts, motion: Motion, width: float, n_frames: int, edge_snr: float, independent: float
-) -> _Found:
-    """Find the frames in which an object is seen along a path."""
-    light = light_along(cutouts, motion, width) * np.sqrt(independent)
-    light /= _restlessness(cutouts, motion, width)
+def _seen(
+    cutouts: Cutouts, light: NDArray[np.float64], n_frames: int, edge_snr: float, edge_fraction: float
+) -> tuple[NDArray[np.bool_], float]:
+    """Tell in which frames an object is seen, and give the evidence of all of them."""
     depth = float(np.median(cutouts.noise)) / cutouts.noise.astype(np.float64)
     open_ends = bool(cutouts.frames[0] == 0), bool(cutouts.frames[-1] == n_frames - 1)
     chance, brightness, evidence = seen(light, depth, edge_snr, open_ends)
     there = (chance > 0.5) & (brightness >= _FAINT)
-    return _Found(cutouts.frames[there], light[there], evidence)
+    bright = np.flatnonzero(there & (brightness >= edge_fraction * brightness.max(where=there, initial=0.0)))
+    if len(bright):
+        there[: bright[0]] = there[bright[-1] + 1 :] = False
+    return there, evidence
 
 
 def _restlessness(cutouts: Cutouts, motion: Motion, width: float) -> float:
