@@ -122,7 +122,8 @@ def _seconds(frame: VideoFrame, stream: VideoStream) -> float | None:
 
 def _single(container: InputContainer, stream: VideoStream, threads: int, tally: Tally) -> Iterator[_Item]:
     context = stream.codec_context
-    context.thread_count = threads
+    # One more than work at a time, as libav chooses by itself: one of them hands its frame over.
+    context.thread_count = threads + 1 if threads > 1 else 1
     context.thread_type = "AUTO" if threads > 1 else "NONE"
     for packet in _packets(container, stream, tally):
         try:
