@@ -41,7 +41,7 @@ SHAPES = ((240, 320), (240, 320), (280, 400), (320, 480))
 #: Lenses, and how often: frames are small, and narrow fields show objects as fast as large frames would.
 LENSES: tuple[LensKind, ...] = ("fish-eye", "fripon", "wide", "normal")
 LENS_SHARES = (0.1, 0.15, 0.4, 0.35)
-#: Frames of a recording, at least and at most: of most nights, and of one in four.
+#: Frames of a recording, at least and at most: of most nights, and of one in eight.
 SHORT, LONG = (64, 110), (150, 240)
 #: Meteors of a recording, and how often.
 METEORS = (0, 1, 2, 3, 4, 5)
@@ -52,7 +52,7 @@ def plan(seed: int) -> tuple[str, list[StationSpec]]:
     """Draw the stations of a night and what happens: several meteors in most recordings."""
     rng = np.random.default_rng([seed, 21])
     form = str(rng.choice(["freeture", "avi"]))
-    frames = int(rng.integers(*(LONG if seed % 4 == 3 else SHORT)))
+    frames = int(rng.integers(*(LONG if seed % 8 == 3 else SHORT)))
     bits = None if form == "freeture" else 8
     shape = SHAPES[int(rng.integers(len(SHAPES)))]
     lenses = [LENSES[int(rng.choice(4, p=LENS_SHARES))] for _ in range(STATIONS)]
