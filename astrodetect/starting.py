@@ -145,6 +145,7 @@ _COMMENTS = {
     "select": ["... so many of them per window. More find fainter ones and take longer."],
     "classify": ["What it is: the path is measured in every frame."],
     "postprocess": ["What goes on over windows or patches becomes one detection."],
+    "verify": ["The last word: what its track looks like, shown to a small network."],
     "accept": [
         "What counts as found. A lower threshold loses fewer meteors and accepts more of other things;",
         "rejected detections stay in the catalog either way.",
@@ -158,9 +159,10 @@ def _stages(seen: Seen) -> list[str]:
 
     lines: list[str] = []
     for name, value in tomllib.loads(pipelines.text("meteor") or "").items():
-        comments = [*_COMMENTS.get(name, []), *(_window(seen) if name == "window" else [])]
         head = f"[[{name}]]" if isinstance(value, list) else f"[{name}]"
         for table in value if isinstance(value, list) else [value]:
+            comments = _COMMENTS.get(table.get("use", ""), _COMMENTS.get(name, []))
+            comments = [*comments, *(_window(seen) if name == "window" else [])]
             lines += [*(f"# {comment}" for comment in comments), head]
             lines += [*tomli_w.dumps(table, multiline_strings=False).rstrip().split("\n"), ""]
     return lines

@@ -191,7 +191,7 @@ class _Reader:
             return None
         if allowed is None or calibrate is None:
             return None
-        least = self._least(accept, detector)
+        least = self._least(accept, detector, postprocessors)
         self._check_planes(source, preprocessors, detector)
         return Plan(
             self.name, source, source_name, inputs, window, preprocessors, detector, postprocessors,
@@ -199,17 +199,23 @@ class _Reader:
             least,
         )  # fmt: skip
 
-    def _least(self, accept: AcceptSettings, detector: Detector) -> float:
-        """Give the least probability, from what is stored with the model where the file asks for that."""
+    def _least(
+        self, accept: AcceptSettings, detector: Detector, postprocessors: tuple[Postprocessor, ...]
+    ) -> float:
+        """Give the least probability, from what is stored with the model where the file asks for that.
+
+        Asked is who decides last: a postprocessor that has measured what thresholds cost, else the detector.
+        """
         if accept.recall is None and accept.false_per_night is None:
             return 0.5 if accept.threshold is None else accept.threshold
         decides = untiled(detector)
-        stage = decides.classifier if isinstance(decides, ComposedDetector) else decides
+        stages: list[Stage] = [decides.classifier if isinstance(decides, ComposedDetector) else decides]
+        stages += [one for one in postprocessors if type(one).operating_curve is not Stage.operating_curve]
+        use = next((name for name, known in self.uses.items() if known is stages[-1]), "?")
         try:
-            return least_probability(accept, stage)
+            return least_probability(accept, stages[-1])
         except (AstrodetectError, ValueError) as error:
-            table = self.tables.get("detect") or self.tables.get("classify") or {}
-            self.problems.append(f"{self.name}: [accept]: {table.get('use', '?')!r}: {error}; give threshold")
+            self.problems.append(f"{self.name}: [accept]: {use!r}: {error}; give threshold")
             return 1.0
 
     def _table(self, table: str) -> dict[str, Any]:

@@ -25,6 +25,12 @@ from astrodetect.methods.link import joined_vector
 Floats = NDArray[np.float64]
 #: What the planes of a sample are.
 PARTS = (*CHANNELS, "numbers")
+#: Numbers of a sample: those of a track, and how many other tracks there are at its time, near it then, and
+#: beginning with it (logarithms). Sparks, rain and light on haze come in swarms.
+NUMBERS = (*NAMES, "during", "near", "together")
+#: Part of the diagonal of the frame within which another track is near, and frames within which it begins
+#: with one.
+_NEAR, _TOGETHER = 0.1, 3
 #: Numbers are limited to so many standard deviations.
 FARTHEST = 4.0
 #: What batch normalisation adds to variances (torch's own).
@@ -46,15 +52,35 @@ def samples(detections: Detections, rows: list[int], view: View) -> NDArray[np.f
     Returns
     -------
     (n, 5, 32, 64) float32 array
-        The pictures, and a plane whose first columns hold the numbers of `astrodetect.methods.features`, the
-        same in every row.
+        The pictures, and a plane whose first columns hold the numbers (`NUMBERS`), the same in every row.
     """
     made = np.zeros((len(rows), len(CHANNELS) + 1, ROWS, COLUMNS), np.float32)
     for place, row in enumerate(rows):
         made[place, :-1] = detections.cutouts[row]
         own = {name: values[row] for name, values in detections.columns.items()}
         made[place, -1, :, : len(NAMES)] = joined_vector(own, detections.track(row), view)
+    made[:, -1, :, len(NAMES) : len(NUMBERS)] = _company(detections, rows, view)[:, None]
     return made
+
+
+def _company(detections: Detections, rows: list[int], view: View) -> Floats:
+    """Give for each row how many other tracks there are: at its time, near it then, and beginning with it."""
+    moving = np.flatnonzero(np.asarray(detections["n_frames"]) > 1)
+    names = ("frame_start", "frame_end", "x_min", "x_max", "y_min", "y_max")
+    own, other = (
+        [np.asarray(detections[name], np.float64)[chosen] for name in names] for chosen in (rows, moving)
+    )
+    others = np.asarray(rows)[:, None] != moving
+
+    def apart(low: int, high: int) -> Floats:
+        gap: Floats = np.maximum(own[low][:, None] - other[high], other[low] - own[high][:, None])
+        return gap
+
+    during = others & (apart(0, 1) <= 0)
+    near = during & (np.maximum(apart(2, 3), apart(4, 5)) < _NEAR * float(np.hypot(*view.shape)))
+    together = others & (np.abs(own[0][:, None] - other[0]) <= _TOGETHER)
+    counts: Floats = np.log1p(np.stack([part.sum(axis=1) for part in (during, near, together)], axis=1))
+    return counts
 
 
 @dataclass(frozen=True)
@@ -173,10 +199,10 @@ def _network(
         )
     except KeyError as error:
         raise AstrodetectError(f"{path}: damaged: {error} is missing") from None
-    if len(mean) != len(NAMES) or blocks[0][0].shape[1] != len(CHANNELS):
+    if len(mean) != len(NUMBERS) or blocks[0][0].shape[1] != len(CHANNELS):
         raise AstrodetectError(
             f"{path}: made for {len(mean)} numbers and {blocks[0][0].shape[1]} pictures of a track; "
-            f"expected {len(NAMES)} and {len(CHANNELS)}"
+            f"expected {len(NUMBERS)} and {len(CHANNELS)}"
         )
     missing = info.get("training", {}).get("data", {}).get("leave_out", ())
     left_out = tuple(number for number, name in enumerate(PARTS) if name in missing)

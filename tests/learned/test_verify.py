@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from astrodetect.core.detections import ROW, Detections
 from astrodetect.core.errors import AstrodetectError
 from astrodetect.methods.along_track import CHANNELS, COLUMNS, ROWS
-from astrodetect.methods.features import NAMES
-from astrodetect.methods.verifying import load_network
+from astrodetect.methods.features import Shape, View
+from astrodetect.methods.verifying import NUMBERS, load_network, samples
 from astrodetect.plugins.models.build import build_model
 from astrodetect.plugins.models.checkpoints import save
 from astrodetect.plugins.models.config import ModelConfig
@@ -25,7 +26,7 @@ def given(n=7, seed=0):
     rng = np.random.default_rng(seed)
     made = rng.normal(0, 2, (n, len(CHANNELS) + 1, ROWS, COLUMNS)).astype(np.float32)
     made[:, -1] = 0
-    made[:, -1, :, : len(NAMES)] = rng.normal(0, 3, (n, 1, len(NAMES)))
+    made[:, -1, :, : len(NUMBERS)] = rng.normal(0, 3, (n, 1, len(NUMBERS)))
     return made
 
 
@@ -79,3 +80,24 @@ def test_another_model_is_refused(tmp_path):
     (tmp_path / "bad.safetensors").write_bytes(b"nothing")
     with pytest.raises(AstrodetectError, match="damaged"):
         load_network(tmp_path / "bad.safetensors")
+
+
+def test_company_is_counted():
+    track = {"frame": [], "x": [], "y": []}
+    starts, x = [0, 2, 40, 0], [10.0, 20.0, 30.0, 300.0]
+    for begin, at in zip(starts, x, strict=True):
+        track["frame"] += range(begin, begin + 5)
+        track["x"] += [at + step for step in range(5)]
+        track["y"] += [50.0] * 5
+    columns = {
+        "x_min": x, "x_max": [at + 5 for at in x], "y_min": [49.0] * 4, "y_max": [52.0] * 4,
+        "frame_start": starts, "frame_end": [begin + 4 for begin in starts], "n_frames": [5] * 4,
+        "label": ["meteor"] * 4, "probability": [0.5] * 4, "snr": [9.0] * 4,
+        **{name: [1.0] * 4 for name in Shape._fields},
+    }  # fmt: skip
+    tracks = {ROW: np.repeat(range(4), 5), **track, "flux": np.ones(20), "snr": np.ones(20)}
+    found = Detections(columns, tracks, np.zeros((4, len(CHANNELS), ROWS, COLUMNS), np.float16))
+    made = samples(found, [0, 2], View(25.0, (240, 320), 99))
+    company = np.expm1(made[:, -1, 0, len(NUMBERS) - 3 : len(NUMBERS)])
+    # The first has two at its time, one of them near, and both begin with it; the third is alone.
+    np.testing.assert_allclose(company, [[2, 1, 2], [0, 0, 0]], atol=1e-6)

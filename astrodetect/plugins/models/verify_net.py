@@ -9,8 +9,7 @@ from torch import Tensor, nn
 
 from astrodetect.core.errors import AstrodetectError
 from astrodetect.methods.along_track import CHANNELS, COLUMNS, ROWS
-from astrodetect.methods.features import NAMES
-from astrodetect.methods.verifying import EPSILON, FARTHEST
+from astrodetect.methods.verifying import EPSILON, FARTHEST, NUMBERS
 from astrodetect.plugins.models.config import ModelConfig
 from astrodetect.plugins.models.model import Output, without_regions
 
@@ -57,10 +56,10 @@ class VerifyNet(nn.Module):
             for before, after in pairwise(widths)
         )
         cells = (ROWS >> len(self.blocks)) * (COLUMNS >> len(self.blocks))
-        self.numbers = nn.BatchNorm1d(len(NAMES), affine=False, eps=EPSILON)
+        self.numbers = nn.BatchNorm1d(len(NUMBERS), affine=False, eps=EPSILON)
         self.dropout = nn.Dropout(config.dropout)
         self.seen = nn.Linear(widths[-1] * cells, units)
-        self.joined = nn.Linear(units + len(NAMES), units)
+        self.joined = nn.Linear(units + len(NUMBERS), units)
         self.last = nn.Linear(units, config.n_outputs)
         self.progress = 0.0
 
@@ -75,7 +74,7 @@ class VerifyNet(nn.Module):
         image = given[:, :-1]
         for block in self.blocks:
             image = block(image)
-        numbers = self.numbers(given[:, -1, 0, : len(NAMES)]).clamp(-FARTHEST, FARTHEST)
+        numbers = self.numbers(given[:, -1, 0, : len(NUMBERS)]).clamp(-FARTHEST, FARTHEST)
         seen = torch.relu(self.seen(self.dropout(image.flatten(1))))
         joined = torch.relu(self.joined(torch.cat([seen, numbers], dim=1)))
         return without_regions(self.last(self.dropout(joined)), self.config)
