@@ -19,6 +19,8 @@ _BEYOND = 6
 _REFITTED = 4
 #: Frames of a path.
 _LEAST = 3
+#: By how much the brightness of a faint frame is not known (signal-to-noise).
+_UNSURE = 0.5
 #: Distance at which the light beside a path is looked at (widths).
 _ASIDE = 1.5
 #: Signal-to-noise below which an object is not seen in a frame, and from which on a frame tells its place.
@@ -100,7 +102,8 @@ def _seen(
     open_ends = bool(cutouts.frames[0] == 0), bool(cutouts.frames[-1] == n_frames - 1)
     chance, brightness, evidence = seen(light, depth, edge_snr, open_ends)
     there = (chance > 0.5) & (brightness >= _FAINT)
-    bright = np.flatnonzero(there & (brightness >= edge_fraction * brightness.max(where=there, initial=0.0)))
+    least = edge_fraction * brightness.max(where=there, initial=0.0) - _UNSURE
+    bright = np.flatnonzero(there & (brightness >= least))
     if len(bright):
         there[: bright[0]] = there[bright[-1] + 1 :] = False
     return there, evidence
@@ -137,12 +140,8 @@ def bright_part(flux: NDArray[np.float64], snr: NDArray[np.float64], edge_fracti
 
 def _placed(points: list[Point], motion: Motion) -> list[Point]:
     """Put both ends onto the path where they are too faint to tell where they are."""
-    dy, dx = motion.direction_yx
     for number in {0, len(points) - 1} if points else ():
-        point = points[number]
-        if point.snr < _PLACED:
-            away = (point.y - motion.start_yx[0]) * dy + (point.x - motion.start_yx[1]) * dx
-            along = float(np.clip(away, *motion.along([point.frame - 0.5, point.frame + 0.5])))
-            y, x = motion.start_yx[0] + along * dy, motion.start_yx[1] + along * dx
-            points[number] = replace(point, y=y, x=x)
+        if points[number].snr < _PLACED:
+            y, x = motion.at(points[number].frame)
+            points[number] = replace(points[number], y=float(y), x=float(x))
     return points
