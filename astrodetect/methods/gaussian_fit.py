@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from astrodetect.methods.ellipses import axes_of, moments_of
 
 FloatArray = NDArray[np.float64]
+SingleArray = NDArray[np.float32]
 
 #: Side of the square in which a source is fitted (px); what has a longer axis than this part of it is not.
 _SIDE, _LONGEST = 28, 0.4
@@ -65,8 +66,8 @@ class GaussianFit:
 
     beam: tuple[float, float, float]
     sharpen: bool = True
-    steps: int = 12
-    allowed: tuple[float, float, float] = (1.0, 0.7, 0.7)
+    steps: int = 8
+    allowed: tuple[float, float, float] = (0.7, 0.4, 0.4)
 
     def __call__(self, image: ArrayLike, start: Shapes) -> tuple[Shapes, FloatArray]:
         """Fit.
@@ -93,12 +94,14 @@ class GaussianFit:
         snr = self._snr_of_large(start, noise)
         if not len(rows):
             return start, snr
+        values[:, 2] /= noise
         first = values.copy()
         for _ in range(self.steps):
-            values = self._step(values, first, data / noise, seen, noise)
+            values = self._step(values, first, data / noise, seen)
         for part in _parts(len(values)):
             light = self._squares(values[part], 1)[0]
-            snr[rows[part]] = np.sqrt(np.square(light).sum(axis=(1, 2, 3))) / noise
+            snr[rows[part]] = np.sqrt(np.square(light).sum(axis=(1, 2, 3)))
+        values[:, 2] *= noise
         return _merged(start, rows, values, moments_of(*self.beam)), snr
 
     def _snr_of_large(self, shapes: Shapes, noise: float) -> FloatArray:
@@ -130,7 +133,7 @@ class GaussianFit:
         noise = 1.4826 * float(np.median(np.abs(inside))) if inside.size else 0.0
         return np.where(seen, flat, 0.0), noise or 1.0
 
-    def _divided(self, pixels: FloatArray) -> FloatArray:
+    def _divided(self, pixels: NDArray[Any]) -> NDArray[Any]:
         """Give images (..., H, W) divided by the beam, or as they are."""
         if not self.sharpen:
             return pixels
@@ -141,15 +144,15 @@ class GaussianFit:
         xx, yy, xy = moments_of(*self.beam)
         passed = np.exp(-2 * np.pi**2 * (xx * fx**2 + yy * fy**2 + 2 * xy * fx * fy))
         spectrum = fft.rfft2(pixels)
-        spectrum *= passed / (passed**2 + _TRANSFER**2)
+        spectrum *= (passed / (passed**2 + _TRANSFER**2)).astype(pixels.dtype)
         return np.asarray(fft.irfft2(spectrum, (height, width)))
 
-    def _squares(self, values: FloatArray, n: int = 7) -> tuple[FloatArray, NDArray[np.int64]]:
+    def _squares(self, values: FloatArray, n: int = 7) -> tuple[SingleArray, NDArray[np.int64]]:
         """Give the light of sources and its six derivatives, the first `n` of them, in squares about them.
 
         Returns
         -------
-        squares : (n_sources, n, side, side) float64 array
+        squares : (n_sources, n, side, side) float32 array
             Divided by the beam; the derivative by the flux is that by its logarithm.
         corner : (n_sources, 2) int64 array
             Column and row of their first pixels in the padded image.
@@ -167,31 +170,35 @@ class GaussianFit:
         if n > 1:
             made += [u * light, v * light, light, (u * u - yy / det) / 2 * light,
                      (v * v - xx / det) / 2 * light, (u * v + xy / det) * light]  # fmt: skip
-        return self._divided(np.stack(made, axis=1)), corner + _SIDE
+        return self._divided(np.stack(made, axis=1).astype(np.float32)), corner + _SIDE
 
     def _step(
-        self, values: FloatArray, first: FloatArray, data: FloatArray, seen: NDArray[np.bool_], noise: float
+        self, values: FloatArray, first: FloatArray, data: FloatArray, seen: NDArray[np.bool_]
     ) -> FloatArray:
-        """Give the values after a step; `data` is in units of the noise."""
+        """Give the values after a step; pixels and fluxes are in units of the noise."""
         model, total = np.zeros(data.size), np.full(data.size, 1e-9)
         for part in _parts(len(values)):
             squares, corner = self._squares(values[part], 1)
-            light, pixels = squares.ravel() / noise, _pixels(corner, data.shape[1]).ravel()
+            light, pixels = squares.ravel(), _pixels(corner, data.shape[1]).ravel()
             model += np.bincount(pixels, light, data.size)
             total += np.bincount(pixels, np.abs(light), data.size)
-        left = np.where(seen.ravel(), data.ravel() - model, 0.0)
+        left = np.where(seen.ravel(), data.ravel() - model, 0.0).astype(np.float32)
         moved = values.copy()
         for part in _parts(len(values)):
             squares, corner = self._squares(values[part])
-            squares /= noise
             pixels = _pixels(corner, data.shape[1])
-            share = np.maximum(np.abs(squares[:, 0]) / total[pixels], 1e-3)
+            share = np.maximum(np.abs(squares[:, 0]) / total[pixels], 1e-3).astype(np.float32)
             slopes = np.where(seen.ravel()[pixels][:, None], squares[:, 1:], 0.0).reshape(len(corner), 6, -1)
             moved[part] = self._moved(values[part], first[part], slopes, share, left[pixels])
         return moved
 
     def _moved(
-        self, values: FloatArray, first: FloatArray, slopes: FloatArray, share: FloatArray, left: FloatArray
+        self,
+        values: FloatArray,
+        first: FloatArray,
+        slopes: SingleArray,
+        share: SingleArray,
+        left: SingleArray,
     ) -> FloatArray:
         """Give the values of sources after a step from slopes (n, 6, pixels) and what is left over."""
         place, flux, shape = self.allowed

@@ -37,3 +37,21 @@ def test_the_pipeline_finds_and_measures_galaxies(tmp_path):
                           Sources.of(field.sources))  # fmt: skip
     assert score.per_source > 0.5
     assert score.n_match > 0.75 * score.n_true
+
+
+def test_the_fit_measures_what_the_model_found_better(tmp_path):
+    field = RadioScene(shape=(256, 256)).make(np.random.default_rng(12345))
+    write_fits(tmp_path / "map.fits", field)
+    text = Pipeline.from_toml("galaxy").text
+    marks = {}
+    for fitted in (False, True):
+        own = text if fitted else text.replace("fit_beam = [2.5, 2.5, 0.0]\n", "")
+        found = Pipeline.from_toml(own).run(tmp_path / "map.fits")
+        assert np.isfinite(found["snr"]).all() == fitted
+        kept = Sources.of(
+            {name: np.asarray(values)[found["accepted"]] for name, values in found.columns.items()}
+        )
+        score = score_sources(kept, Sources.of(field.sources))
+        marks[fitted] = {part: score.marks[part] / n for part, n in score.counts.items() if n}
+    assert marks[True]["theta"] > marks[False]["theta"] + 0.08
+    assert marks[True]["flux"] > marks[False]["flux"]

@@ -170,7 +170,7 @@ class YoloDetector(Detector):
         rows = good[self._kept(flat[good], found.objectness[good], found.classes[good])]
         own, config = found.take(rows), self.trained.model.config
         shape = config.shape_parameters
-        measured = {"x": x[rows], "y": y[rows], "snr": np.full(len(rows), np.nan)}
+        measured = {"x": x[rows], "y": y[rows]}
         if shape is not None:
             measured |= shape.decode(own.parameters)
             if self.fit_beam:
