@@ -8,7 +8,9 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from astrodetect.core.arrays import to_numpy
 from astrodetect.core.data import Recording, Stream, Window
 from astrodetect.core.detections import ROW, Detections
 from astrodetect.core.geometry import clip_box
@@ -80,6 +82,16 @@ def sample_variants() -> list[Window]:
     mask = np.zeros(usual.shape, bool)
     mask[:40] = True
     return [usual, sample_window(moving=False), sample_window((61, 83)), constant, usual.with_mask(mask)]
+
+
+def copied_planes(window: Window) -> dict[str, NDArray[Any]]:
+    """Give copies of the planes of a window."""
+    return {name: to_numpy(plane).copy() for name, plane in window.planes.items()}
+
+
+def same_planes(before: Mapping[str, NDArray[Any]], window: Window) -> bool:
+    """Tell whether planes of a window are still what they were."""
+    return all(np.array_equal(before[name], to_numpy(window.planes[name]), equal_nan=True) for name in before)
 
 
 def sample_detections() -> Detections:

@@ -237,7 +237,11 @@ class Preprocessor(Stage, ABC):
 
     @abstractmethod
     def process(self, window: Window) -> Window:
-        """Give the window with planes added or replaced, or with a mask."""
+        """Give the window with planes added or replaced, or with a mask.
+
+        The next window is processed while the detector still reads this one: planes that were given are not
+        written into again.
+        """
 
 
 class RegionScorer(Stage, ABC):

@@ -35,6 +35,8 @@ from astrodetect.core.geometry import clip_box
 from astrodetect.core.maps import ScoreMap
 from astrodetect.core.samples import (
     PlainExtractor,
+    copied_planes,
+    same_planes,
     sample_detections,
     sample_selection,
     sample_variants,
@@ -85,14 +87,6 @@ class Conformance:
         assert not undocumented, f"put a comment that starts with #: above {', '.join(undocumented)}"
 
 
-def _unchanged(window: Window) -> Mapping[str, Any]:
-    return {name: to_numpy(plane).copy() for name, plane in window.planes.items()}
-
-
-def _same(before: Mapping[str, Any], window: Window) -> bool:
-    return all(np.array_equal(before[name], to_numpy(window.planes[name]), equal_nan=True) for name in before)
-
-
 class PreprocessorConformance(Conformance):
     """Tests of a Preprocessor."""
 
@@ -110,9 +104,13 @@ class PreprocessorConformance(Conformance):
 
     def test_leaves_its_input_alone(self) -> None:
         window = sample_window()
-        before = _unchanged(window)
-        self.opened(window).process(window)
-        assert _same(before, window), "changes planes in place"
+        before = copied_planes(window)
+        stage = self.opened(window)
+        given = stage.process(window)
+        assert same_planes(before, window), "changes planes in place"
+        planes = copied_planes(given)
+        stage.process(sample_window(seed=1))
+        assert same_planes(planes, given), "writes into the planes of the window before, which are still read"
 
 
 class ScorerConformance(Conformance):
@@ -132,11 +130,11 @@ class ScorerConformance(Conformance):
 
     def test_is_deterministic_and_leaves_its_input_alone(self) -> None:
         window = sample_window()
-        before = _unchanged(window)
+        before = copied_planes(window)
         stage = self.opened(window)
         first, second = (to_numpy(stage.score(window).data) for _ in range(2))
         assert np.array_equal(first, second)
-        assert _same(before, window), "changes planes in place"
+        assert same_planes(before, window), "changes planes in place"
 
 
 class SelectorConformance(Conformance):
@@ -218,10 +216,10 @@ class _Decides(Conformance, ABC):
 
     def test_is_deterministic_and_leaves_its_input_alone(self) -> None:
         window = sample_window()
-        before = _unchanged(window)
+        before = copied_planes(window)
         stage = self.opened(window)
         assert _equal(self.decide(stage, window), self.decide(stage, window))
-        assert _same(before, window), "changes planes in place"
+        assert same_planes(before, window), "changes planes in place"
 
 
 class ClassifierConformance(_Decides):
