@@ -59,17 +59,19 @@ def plan(seed: int) -> tuple[str, list[StationSpec]]:
     stations = [draw_station(seed, n, shape=shape, bits=bits, lens=lens) for n, lens in enumerate(lenses)]
     kinds = int(rng.integers(2, 5))
     drawn = plan_station_night(stations, RECORDINGS, frames=frames, distractors=kinds, seed=seed)
-    return form, [replace(spec, meteors=wishes(rng)) for spec in drawn]
+    return form, [
+        replace(spec, meteors=wishes(rng, slow=0.6 if frames >= LONG[0] else 1 / 6)) for spec in drawn
+    ]
 
 
-def wishes(rng: np.random.Generator) -> tuple[MeteorWish, ...]:
-    """Ask for some meteors: as they come, and one in six slow and flat, which lasts for seconds."""
-    slow = rng.random(int(rng.choice(METEORS, p=SHARES))) < 1 / 6
+def wishes(rng: np.random.Generator, slow: float) -> tuple[MeteorWish, ...]:
+    """Ask for some meteors: as they come, and a part of them slow and flat, which lasts for seconds."""
+    drawn = rng.random(int(rng.choice(METEORS, p=SHARES))) < slow
     return tuple(
         MeteorWish(speed=float(rng.uniform(11, 17)), zenith=float(rng.uniform(55, 85)))
         if own
         else MeteorWish()
-        for own in slow
+        for own in drawn
     )
 
 
