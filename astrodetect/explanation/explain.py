@@ -107,6 +107,11 @@ def explain(
     size = size or max(6, max(shape) // 4)
     lost = occlusion_map(hidden, whole, shape, size, max(1, size // 2))
     gradients = _gradients(detector, near, inner, label)
+    if gradients is None and after:
+        from astrodetect.explanation.tracks import heat_of_track
+
+        found = _detecting(detector, shifted)(near)
+        gradients = heat_of_track(found, after, near, shifted, inner, label)
     return Explanation(image, (shown[0].start, shown[1].start), label, whole, lost, gradients)
 
 
@@ -145,22 +150,29 @@ def decider(
         Open; they go through what the detector gives.
     """
 
-    def said(found: Detections, window: Window) -> float:
+    detect = _detecting(detector, box)
+
+    def decide(window: Window) -> float:
+        found = detect(window)
         for stage in after:
             found = stage.process(found, window.stream)
         return _said(found, box, label)
 
+    return decide
+
+
+def _detecting(detector: Detector, box: Edges) -> Callable[[Window], Detections]:
+    """Give the function from a window to what is detected about a box."""
     if not isinstance(detector, ComposedDetector):
-        return lambda window: said(detector.detect(window), window)
+        return detector.detect
     centre = np.array([[(box[1] + box[3] - 1) / 2, (box[0] + box[2] - 1) / 2]])
     one = Selection(np.zeros(1, np.int64), centre, np.ones(1, np.float32), np.ones(1, np.float32))
     extractor, classifier = detector.extractor, detector.classifier
 
-    def decide(window: Window) -> float:
-        patches = cut_patches(extractor, one, window, classifier.needs)
-        return said(classifier.classify(patches, window), window)
+    def classified(window: Window) -> Detections:
+        return classifier.classify(cut_patches(extractor, one, window, classifier.needs), window)
 
-    return decide
+    return classified
 
 
 def _said(found: Detections, box: Edges, label: str) -> float:

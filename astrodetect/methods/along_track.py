@@ -118,6 +118,20 @@ def nothing() -> NDArray[np.float16]:
     return np.zeros((len(CHANNELS), ROWS, COLUMNS), np.float16)
 
 
+def places_in_trail(path: Path, points_yx: Floats) -> tuple[Floats, Floats]:
+    """Give the row and the column of points (..., 2) of the frame in the picture ``trail``."""
+    beyond, step = _scale(path)
+    from_origin = points_yx - path.origin_yx
+    side = path.way_yx[::-1] * np.array([1.0, -1.0])
+    return from_origin @ side + (ROWS - 1) / 2, (from_origin @ path.way_yx + beyond) / step - 0.5
+
+
+def _scale(path: Path) -> tuple[float, float]:
+    """Give the pixels that are shown beyond each end of a trail, and those of a column."""
+    beyond = max(_LEAST_PIXELS, _BEYOND * path.length)
+    return beyond, (path.length + 2 * beyond) / COLUMNS
+
+
 def _offsets() -> Floats:
     from_middle: Floats = np.arange(ROWS, dtype=np.float64) - (ROWS - 1) / 2
     return from_middle
@@ -125,8 +139,7 @@ def _offsets() -> Floats:
 
 def _trail(path: Path, window: Window) -> tuple[Floats, Floats]:
     """Give the trail and its times, turned to lie along the rows."""
-    beyond = max(_LEAST_PIXELS, _BEYOND * path.length)
-    step = (path.length + 2 * beyond) / COLUMNS
+    beyond, step = _scale(path)
     fine = int(np.clip(np.ceil(step), 1, _FINEST))
     s = -beyond + step * (np.arange(COLUMNS * fine) + 0.5) / fine
     side = path.way_yx[::-1] * np.array([1.0, -1.0])
