@@ -27,9 +27,10 @@ from astrodetect.core.stages import Postprocessor
 from astrodetect.methods.along_track import COLUMNS, ROWS
 from astrodetect.training.data.candidates import Candidates
 from astrodetect.training.data.glyphs import drawn_digits
+from astrodetect.training.data.splits import Split
 
 #: Images in a step, and steps of the training on digits and on trails.
-BATCH, FIRST, STEPS = 32, 200, 400
+BATCH, FIRST, STEPS = 32, 100, 250
 
 
 class Block(nn.Module):
@@ -155,6 +156,11 @@ def start(file: Path | None, rng: np.random.Generator) -> ResNet18:
     return network
 
 
+def trails(split: Split) -> NDArray[Any]:
+    """Give the first picture of every track of a split, (n, 32, 64)."""
+    return np.stack([split.image(number)[0] for number in range(len(split))])
+
+
 def train(nights: Path, out: Path, file: Path | None = None, seed: int = 0) -> str:
     """Train on the catalogs of nights and write the weights; say on what, and how well it tells the rest."""
     torch.manual_seed(seed)
@@ -164,11 +170,11 @@ def train(nights: Path, out: Path, file: Path | None = None, seed: int = 0) -> s
     data = Candidates(nights=(nights,))
     meteor = data.classes.index("meteor")
     own, others = data.split("train"), data.split("validation")
-    pictures, labels = own.images.images[:, 0], (own.targets == meteor).astype(np.int64)
+    pictures, labels = trails(own), (own.targets == meteor).astype(np.int64)
     fit(network, steps(pictures, labels, STEPS, rng), STEPS, held=0.25)
     save_file(network.state_dict(), out)
     with torch.inference_mode():
-        parts = np.array_split(others.images.images[:, 0], max(1, len(others.targets) // 256))
+        parts = np.array_split(trails(others), max(1, len(others) // 256))
         said = np.concatenate([network(three(part)).argmax(dim=1).numpy() for part in parts])
     right = float((said == (others.targets == meteor)).mean())
     known = f"{len(labels)} trails, {int(labels.sum())} of meteors"
