@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -43,6 +43,13 @@ class Clock:
         self.counts[name] = self.counts.get(name, 0) + n
 
 
+class Chosen(NamedTuple):
+    """The regions of a window that are worth a look, and how many cells they were chosen from."""
+
+    selection: Selection
+    cells: int
+
+
 @dataclass
 class ComposedDetector(Detector):
     """A detector made of four stages: look coarsely, choose, cut, decide."""
@@ -75,13 +82,23 @@ class ComposedDetector(Detector):
 
     def detect(self, window: Window) -> Detections:
         """Score, select, extract and classify."""
-        score, select, extract, classify = self.names
-        with self.clock.time(score):
+        return self.decide(window, self.choose(window, self.clock))
+
+    def choose(self, window: Window, clock: Clock) -> Chosen:
+        """Score and select, as `clock` is told."""
+        score, select, _, _ = self.names
+        with clock.time(score):
             require_planes(self.scorer, score, window)
             scores = self.scorer.score(window)
-        with self.clock.time(select):
+        with clock.time(select):
             selection = self.selector.select(scores)
-        self.clock.count("cells", int(np.prod(scores.data.shape)))
+        return Chosen(selection, int(np.prod(scores.data.shape)))
+
+    def decide(self, window: Window, chosen: Chosen) -> Detections:
+        """Extract and classify what was chosen."""
+        _, _, extract, classify = self.names
+        selection = chosen.selection
+        self.clock.count("cells", chosen.cells)
         self.clock.count("candidates", len(selection))
         if len(selection) == 0:
             return Detections.empty()

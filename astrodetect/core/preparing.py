@@ -1,7 +1,8 @@
-"""Windows read and preprocessed: the next one in a thread beside the work on the last."""
+"""Windows read, preprocessed and scored: the next one in a thread beside the work on the last."""
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,20 +11,22 @@ from time import perf_counter
 from typing import Any
 
 from astrodetect.core.calibrator import Placement
-from astrodetect.core.compose import Clock, require_planes
+from astrodetect.core.compose import Chosen, Clock, require_planes
 from astrodetect.core.cores import available_cores
 from astrodetect.core.data import Stream, Window
 from astrodetect.core.stages import FrameSource, Preprocessor
 from astrodetect.core.windows import reading
+
+_Ready = tuple[Window, Chosen | None] | None
 
 
 @dataclass
 class Preparation:
     """Gives the windows of one recording as the detector wants them.
 
-    Where the process may use several cores, the next window is read and preprocessed while the detector
-    works on the last. Stages keep no state between windows and each is called by one thread, so the
-    result does not depend on it.
+    Where the process may use several cores, a thread reads and preprocesses the next window while the
+    detector works on the last; while it is not yet waited for, it scores it, too. Stages keep no state
+    between windows and none is called by two threads at once, so the result does not depend on it.
 
     Attributes
     ----------
@@ -35,6 +38,8 @@ class Preparation:
         By name, opened.
     clock : Clock
         Of the thread that detects. It tells which stage failed.
+    choose : callable or None
+        Scores and selects, where the detector is made of such stages.
     beside : Clock
         Of what ran beside it.
     waited : float
@@ -45,13 +50,18 @@ class Preparation:
     place: Placement
     preprocessors: list[tuple[str, Preprocessor]]
     clock: Clock
+    choose: Callable[[Window, Clock], Chosen] | None = None
     beside: Clock = field(default_factory=Clock)
     waited: float = 0.0
+    #: Whether the next window is waited for. In the beginning the detector is not open yet.
+    _wanted: bool = True
+    #: Held by who scores.
+    _scoring: threading.Lock = field(default_factory=threading.Lock)
 
     def windows(
         self, source: FrameSource, size: int, step: int, device: str, meanwhile: Callable[[], None]
-    ) -> Generator[Window]:
-        """Give the windows of an opened source, with their planes.
+    ) -> Generator[tuple[Window, Chosen | None]]:
+        """Give the windows of an opened source, with their planes, and what was chosen in them.
 
         Parameters
         ----------
@@ -66,8 +76,8 @@ class Preparation:
 
         Yields
         ------
-        Window
-            Valid until the next is asked for.
+        Window, Chosen or None
+            Valid until the next is asked for. None where `choose` is None.
 
         Raises
         ------
@@ -81,7 +91,7 @@ class Preparation:
         meanwhile()
         given = source.windows(size, step) if still is None else iter([still])
         while (window := self._next(given, self.clock)) is not None:
-            yield window
+            yield window, self._choose_here(window)
 
     def _several(self, source: FrameSource, size: int) -> bool:
         """Tell whether there are several windows, in a ring that holds two, and cores for both."""
@@ -90,25 +100,44 @@ class Preparation:
 
     def _beside(
         self, source: FrameSource, size: int, step: int, meanwhile: Callable[[], None]
-    ) -> Iterator[Window]:
+    ) -> Iterator[tuple[Window, Chosen | None]]:
         with ThreadPoolExecutor(1, "astrodetect-ahead") as pool, reading(source, size, step) as ring:
             windows = iter(ring.take, None)
-            coming = pool.submit(self._next, windows, self.beside)
+            coming = pool.submit(self._ahead, windows)
             meanwhile()
-            while (window := self._wait(coming)) is not None:
-                coming = pool.submit(self._next, windows, self.beside)
-                yield window
+            while (ready := self._wait(coming)) is not None:
+                coming = pool.submit(self._ahead, windows)
+                window, chosen = ready
+                yield window, chosen or self._choose_here(window)
                 ring.release()
 
-    def _wait(self, coming: Future[Window | None]) -> Window | None:
+    def _wait(self, coming: Future[_Ready]) -> _Ready:
         start = perf_counter()
+        self._wanted = True
         try:
             return coming.result()
         except Exception:
             self.clock.current = self.beside.current
             raise
         finally:
+            self._wanted = False
             self.waited += perf_counter() - start
+
+    def _ahead(self, windows: Iterator[Window]) -> _Ready:
+        """Prepare a window in the thread; if nobody waits for it then, score it, too."""
+        window = self._next(windows, self.beside)
+        if window is None:
+            return None
+        if self.choose is None or self._wanted:
+            return window, None
+        with self._scoring:  # of the window before
+            return window, None if self._wanted else self.choose(window, self.beside)
+
+    def _choose_here(self, window: Window) -> Chosen | None:
+        if self.choose is None:
+            return None
+        with self._scoring:
+            return self.choose(window, self.clock)
 
     def _next(self, windows: Iterator[Window], clock: Clock) -> Window | None:
         with clock.time("read"):

@@ -15,11 +15,13 @@ def prepare_process() -> None:
     """Set this process up for work on frames; to be called before NumPy is imported.
 
     Linear algebra gets one thread: its products are small here, and threads that wait for each other
-    busily take the core from the reader. Freed memory is kept: a plane that is made anew for every
+    busily take the core from the reader. Threads hand the interpreter over within a millisecond: a reader
+    needs it for a moment only, but for every frame. Freed memory is kept: a plane that is made anew for every
     window would else be paid by a page fault for every 4096 bytes. What the user has set in the
     environment stays.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    sys.setswitchinterval(0.0005)
     if not sys.platform.startswith("linux") or "GLIBC_TUNABLES" in os.environ:
         return
     import ctypes

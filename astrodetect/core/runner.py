@@ -17,7 +17,7 @@ import numpy as np
 from astrodetect.core import limits, registry
 from astrodetect.core.calibrator import Calibrator, Placement
 from astrodetect.core.columns import site_columns
-from astrodetect.core.compose import Clock, ComposedDetector, require_planes
+from astrodetect.core.compose import Chosen, Clock, ComposedDetector, require_planes
 from astrodetect.core.data import Recording, Stream, Window, has_changed, stable_id
 from astrodetect.core.detections import ROW, Detections, with_all_columns
 from astrodetect.core.errors import AstrodetectError, SourceError, TruncatedError
@@ -160,7 +160,9 @@ class _Run:
                 self._check_stream(stream)
                 preprocessors = preprocessors_of(self.plan, stream)
                 self._open(preprocessors)
-                self.preparation = Preparation(stream, self.place, preprocessors, self.clock)
+                detector = self.plan.detector
+                choose = detector.choose if isinstance(detector, ComposedDetector) else None
+                self.preparation = Preparation(stream, self.place, preprocessors, self.clock, choose)
                 self._windows(source, self.preparation)
                 self._finish(source, stream)
         finally:
@@ -223,22 +225,22 @@ class _Run:
         with closing(given) as windows:
             while True:
                 try:
-                    window = next(windows, None)
+                    ready = next(windows, None)
                 except TruncatedError as error:
                     self.messages.append(str(error))
                     self.status = "partial"
                     break
-                if window is None:
+                if ready is None:
                     break
-                self._look_at(window)
+                self._look_at(*ready)
         if self.n_frames == 0:
             raise SourceError(
                 self.messages.pop() if self.status == "partial" else f"{self.recording.path}: holds no frame"
             )
 
-    def _look_at(self, window: Window) -> None:
+    def _look_at(self, window: Window, chosen: Chosen | None) -> None:
         self._note(window)
-        found = self._detect(window)
+        found = self._detect(window, chosen)
         if len(found):
             self.parts.append(found)
         self.hooks.call(
@@ -253,8 +255,10 @@ class _Run:
         if np.any(np.diff(window.times) < 0):
             self.messages.append("frame times go backwards")
 
-    def _detect(self, window: Window) -> Detections:
+    def _detect(self, window: Window, chosen: Chosen | None) -> Detections:
         detector = self.plan.detector
+        if chosen is not None and isinstance(detector, ComposedDetector):
+            return _with_frames(detector.decide(window, chosen), window)
         if isinstance(untiled(detector), ComposedDetector):
             return _with_frames(detector.detect(window), window)
         name = self.plan.name_of(detector)

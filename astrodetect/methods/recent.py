@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import threading
 import weakref
+from collections import deque
 from collections.abc import Callable, Hashable
-from typing import Generic, TypeVar
+from contextlib import suppress
+from typing import Any, Generic, TypeVar
 
 from astrodetect.core.data import Window
 
 T = TypeVar("T")
 
+#: Answers that are kept: of the window that is worked on, and of the next.
+_KEPT = 2
+
 
 class Recent(Generic[T]):
-    """Remembers one answer per thread, as scorer and classifier ask for the same of one window.
+    """Remembers the last answers, as scorer and classifier ask for the same of one window.
 
     The answer belongs to the window's ``image`` plane: a window with another one is another question.
+    Any thread may ask.
     """
 
     def __init__(self) -> None:
-        self._memory = threading.local()
+        self._lock = threading.Lock()
+        self._answers: deque[tuple[Hashable, weakref.ref[Any], T]] = deque()
 
     def of(self, window: Window, compute: Callable[[], T], *settings: Hashable) -> T:
         """Give the answer for a window.
@@ -39,13 +46,12 @@ class Recent(Generic[T]):
         """
         plane = window.planes["image"]
         key = (id(plane), window.recording, window.start, window.shape, id(window.mask), *settings)
-        last = getattr(self._memory, "last", None)
-        if last is not None and last[0] == key and last[1]() is plane:
-            known: T = last[2]
-            return known
+        with self._lock:
+            for known, owner, answer in self._answers:
+                if known == key and owner() is plane:
+                    return answer
         answer = compute()
-        try:
-            self._memory.last = (key, weakref.ref(plane), answer)
-        except TypeError:  # a lazy plane of another kind: not kept
-            self._memory.last = None
+        with self._lock, suppress(TypeError):  # a lazy plane of another kind is not kept
+            alive = [kept for kept in self._answers if kept[1]() is not None]
+            self._answers = deque([*alive, (key, weakref.ref(plane), answer)], _KEPT)
         return answer

@@ -106,3 +106,27 @@ def test_faults_come_after_the_windows_before_and_name_the_stage(tmp_path, cores
     assert block.recording["message"].startswith("test_preparing:Marked: RuntimeError: no more")
     assert [start for start, _ in seen["windows"]] == [0, 4]
     assert not [thread for thread in threading.enumerate() if "astrodetect" in thread.name]
+
+
+SLOW = toys.PIPELINE.replace('"toys:Everything"', '"test_preparing:Slow"')
+
+
+@dataclass
+class Slow(toys.Everything):
+    """Takes so long that the next window is scored beside it."""
+
+    def classify(self, patches, window):
+        threading.Event().wait(0.01)
+        return super().classify(patches, window)
+
+
+def test_what_is_scored_beside_is_what_is_scored_in_turn(tmp_path):
+    rng = np.random.default_rng(0)
+    toys.write_dots(tmp_path / "a.dots", " ".join(f"{x},{y}" for x, y in rng.integers(2, 28, (200, 2))))
+    (one, _), (two, _) = (processed(tmp_path / "a.dots", SLOW, cores) for cores in (1, 2))
+    assert two.summary["beside"].get("toys:Peak", 0) > 0
+    assert one.summary["beside"].get("toys:Peak", 0) == 0
+    assert one.summary["counts"] == two.summary["counts"]
+    assert len(one.detections) > 20
+    for name in ("x_min", "y_min", "score", "frame_start"):
+        np.testing.assert_array_equal(one.detections[name], two.detections[name])
