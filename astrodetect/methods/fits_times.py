@@ -6,6 +6,7 @@ import calendar
 import math
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 _ISO = re.compile(
@@ -120,6 +121,7 @@ def _day_first(text: str) -> float:
     return _midnight(year, int(match[2]), int(match[1]))
 
 
+@lru_cache(maxsize=16)
 def _midnight(year: int, month: int, day: int) -> float:
     if not (1 <= month <= 12 and 1 <= day <= calendar.monthrange(max(year, 1), month)[1]):
         return math.nan
