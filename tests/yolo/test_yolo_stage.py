@@ -151,6 +151,11 @@ def test_mistakes_are_told_in_one_line(tmp_path):
         stage = YoloDetector(**{"weights": model_file(tmp_path), **settings})
         with pytest.raises(AstrodetectError, match=message):
             stage.open(stream)
+    boxes_alone = model_file(tmp_path, "boxes", parameters=(), flux_range=(), size_range=())
+    with pytest.raises(
+        AstrodetectError, match=r"boxes\.safetensors: the model measures no flux, axes and angle"
+    ):
+        YoloDetector(weights=boxes_alone, fit_beam=(2.5, 2.5, 0.0)).open(stream)
     save(build_model(ModelConfig()), tmp_path / "other.safetensors")
     with pytest.raises(AstrodetectError, match='a model of method "ats"; expected "yolo"'):
         YoloDetector(weights=tmp_path / "other.safetensors").open(stream)

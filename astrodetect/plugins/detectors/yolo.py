@@ -89,8 +89,8 @@ class YoloDetector(Detector):
         Raises
         ------
         AstrodetectError
-            The file is missing, damaged, of another method or for cubes, takes another number of planes, or
-            has another number of priors than there are thresholds.
+            The file is missing, damaged, of another method or for cubes, takes another number of planes,
+            has another number of priors than there are thresholds, or measures nothing that could be fitted.
         """
         from astrodetect.plugins.models.yolo.model import for_inference
         from astrodetect.plugins.models.yolo.weights import load
@@ -103,6 +103,10 @@ class YoloDetector(Detector):
             raise AstrodetectError(
                 f"{path}: the model takes images of {config.channels} planes (channels); "
                 f"planes = {list(self.planes)} names {len(self.planes)}"
+            )
+        if self.fit_beam and config.shape_parameters is None:
+            raise AstrodetectError(
+                f"{path}: the model measures no flux, axes and angle to begin a fit with; leave out fit_beam"
             )
         if len(self.threshold) not in {0, 1, len(config.priors)}:
             raise AstrodetectError(
