@@ -118,7 +118,7 @@ def sections(quick: bool) -> dict[str, Callable[[], list[Row]]]:
         "sources": lambda: source_rows(rounds),
         "cuda": card,
         "patches": lambda: [*patch_extraction.few_patches(rounds), *patch_extraction.all_patches(rounds)],
-        "end-to-end": lambda: end_to_end.rows_of(frames, 1 if quick else 5),
+        "end-to-end": lambda: end_to_end.rows_of(frames, 1 if quick else 4),
     }
 
 
