@@ -1,6 +1,6 @@
 """Recall and precision of the built-in pipeline on a simulated night.
 
-    python benchmarks/simulated_night.py [--recordings 40] [--seed 2027] [--sweep [TABLE[.SETTING] ...]]
+    python benchmarks/simulated_night.py [--recordings 40] [--seed 2027] [--pipeline meteor] [--sweep [TABLE[.SETTING] ...]]
 
 Half of the recordings have cloud, Moon or twilight; meteors of 1 to 30 pixels per frame and a peak
 signal-to-noise of 3 to 50, both log-uniform, and five distractors each. The seed is used in fitting nothing.
@@ -42,6 +42,7 @@ def main() -> int:
     parser.add_argument("--recordings", type=int, default=40)
     parser.add_argument("--seed", type=int, default=2027)
     parser.add_argument("--format", default="fits")
+    parser.add_argument("--pipeline", default="meteor", help="name or file; the sweep takes `meteor`")
     parser.add_argument(
         "--night", type=Path, help="folder for the night; kept, and used again if it is there"
     )
@@ -54,9 +55,10 @@ def main() -> int:
         if not (folder / "truth.csv").exists():
             simulate_night(folder, args.recordings, args.format, args.seed)
         print(f"recordings = {args.recordings}, seed = {args.seed}, format = {args.format}")
+        print(f"pipeline = {args.pipeline}")
         print(Settings().describe())
         if args.sweep is None:
-            good = show(judged(Pipeline.from_toml("meteor"), folder))
+            good = show(judged(Pipeline.from_toml(args.pipeline), folder))
         else:
             good = sweep(folder, args.sweep)
     return 0 if good else 1
