@@ -1,6 +1,7 @@
 """Recall and precision of the built-in pipeline on a simulated night.
 
-    python benchmarks/simulated_night.py [--recordings 40] [--seed 2027] [--pipeline meteor] [--sweep [TABLE[.SETTING] ...]]
+    python benchmarks/simulated_night.py [--recordings 40] [--seed 2027] [--pipeline meteor]
+        [--sweep [TABLE[.SETTING] ...]]
 
 Half of the recordings have cloud, Moon or twilight; meteors of 1 to 30 pixels per frame and a peak
 signal-to-noise of 3 to 50, both log-uniform, and five distractors each. The seed is used in fitting nothing.
