@@ -73,7 +73,7 @@ def test_a_block_of_toml_is_accepted(page: str, number: int, tmp_path: Path) -> 
         return
     create_files(given, tmp_path)
     problems = Pipeline(tomli_w.dumps(completed(given)), page, tmp_path).check()
-    if {"recall", "false_per_night"} & set(given.get("accept", {})):  # needs a model that is measured first
-        assert "need a model with a stored calibration" in "".join(problems)
+    if {"recall", "false_per_night"} & set(given.get("accept", {})):  # not every model reaches every wish
+        assert all("[accept]" in problem for problem in problems)
     else:
         assert problems == []

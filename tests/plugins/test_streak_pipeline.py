@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 
+from astrodetect import Pipeline
 from astrodetect.core.compose import ComposedDetector
 from astrodetect.core.data import Recording, Stream, Window
 from astrodetect.core.detections import Detections
 from astrodetect.methods.reduction import reduce_window
+from astrodetect.pipelines import text as pipeline_text
 from astrodetect.plugins.classifiers.streak import Streak
 from astrodetect.plugins.extractors.patches import CpuPatches
 from astrodetect.plugins.postprocessors.link import Link
@@ -164,3 +166,14 @@ def test_the_same_window_gives_the_same_answer():
     frames = scene(63, [(20, 34, 60.0, 50.0, 4.0, 9.0, 160.0)])
     a, b = run(frames), run(frames)
     assert all(np.array_equal(a[name], b[name]) for name in ("x_start", "probability", "flux", "snr"))
+
+
+def test_a_wanted_recall_or_rate_of_false_alarms_gives_a_threshold():
+    text = pipeline_text("meteor-classical") or ""
+    assert "threshold = 0.5" in text
+    least = [
+        Pipeline.from_toml(text.replace("threshold = 0.5", wanted)).plan.least
+        for wanted in ("recall = 0.5", "recall = 0.8", "false_per_night = 100")
+    ]
+    assert 0 < least[1] <= least[0] < 1
+    assert 0 < least[2] < 1
