@@ -43,6 +43,7 @@ def write_all(folder: Path) -> None:
         "model.md": model(),
         "meteor.md": built_in_pipelines(),
         "model-cards.md": model_cards(),
+        "meteor-card.md": meteor_card(),
     }
     for name, lines in pages.items():
         text = "\n".join(lines) + "\n"
@@ -260,6 +261,31 @@ def galaxy_card() -> Iterator[str]:
 
     for line in card("galaxy-v1").splitlines()[2:]:
         yield f"##{line}" if line.startswith("## ") else line
+
+
+def meteor_card() -> Iterator[str]:
+    """Say what the network of ``verify`` was made of, as its file states it."""
+    from astrodetect.methods.verifying import load_network
+    from astrodetect.plugins.postprocessors.verify import Verify
+
+    file = Verify().file
+    network = load_network(file)
+    info = network.info
+    parts = [*network.blocks, *network.dense]
+    n = sum(part.size for pair in parts for part in pair)
+    yield from (
+        f"{n:,} weights, {file.stat().st_size / 1e6:.2f} MB; labels {', '.join(network.labels)}. Of the epoch "
+        "that was kept, on the nights for validation:",
+        "",
+        "| figure | value |",
+        "| --- | --- |",
+    )
+    yield from (f"| {name} | {value:.4g} |" for name, value in info["validation"].items())
+    yield from ("", "Made with", "", "```text")
+    for table in ("data", "model", "train", "augment"):
+        yield f"[{table}]"
+        yield from (f"{name} = {value}" for name, value in info["training"][table].items())
+    yield from ("```", "")
 
 
 def yolo_training() -> Iterator[str]:
