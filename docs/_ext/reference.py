@@ -274,8 +274,8 @@ def meteor_card() -> Iterator[str]:
     parts = [*network.blocks, *network.dense]
     n = sum(part.size for pair in parts for part in pair)
     yield from (
-        f"{n:,} weights, {file.stat().st_size / 1e6:.2f} MB; labels {', '.join(network.labels)}. Of the epoch "
-        "that was kept, on the nights for validation:",
+        f"{n:,} weights, {file.stat().st_size / 1e6:.2f} MB; labels {', '.join(network.labels)}. Of the "
+        "epoch that was kept, on the nights for validation:",
         "",
         "| figure | value |",
         "| --- | --- |",
