@@ -105,9 +105,9 @@ def draw(night: Path, groups: Sequence[Sequence[Mistake]], columns: int, out: Pa
                 panel.set_title(mistake.title, fontsize=4.5, pad=2)
             for panel in panels:
                 panel.axis("off")
-        figure.savefig(temporary := out.with_suffix(".png"), dpi=150)
+        figure.savefig(temporary := out.with_suffix(".png"), dpi=125)
     with Image.open(temporary) as image:
-        image.convert("RGB").save(out, quality=85)
+        image.convert("RGB").save(out, quality=72)
     temporary.unlink()
 
 
