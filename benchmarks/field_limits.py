@@ -1,10 +1,10 @@
 """What the noise of radio fields allows, and where detectors lose their score.
 
 On fields like those that `benchmarks/fields.py` judges. Oracles know the listed sources: elliptical Gaussians
-are fitted to all of them at once, from the truth on, by least squares; to the pixels as they are, as classical
-programs weigh them, and to the image divided by the beam in the Fourier plane, whose noise is white (the best
-weights that there are). What the fit cannot tell from nothing is left out. Beside them stand the parts of the
-score of classical detectors and pipelines.
+are fitted to all of them at once, from the truth on, by least squares; to the pixels as they are, as
+classical programs weigh them, and to the image divided by the beam in the Fourier plane, whose noise is
+white (the best weights that there are). What the fit cannot tell from nothing is left out. Beside them
+stand the parts of the score of classical detectors and pipelines.
 
     python benchmarks/field_limits.py [--size 768] [--pipeline galaxy] [--tuned earlier.json]
 """

@@ -29,7 +29,7 @@ import numpy as np
 from astrodetect import Pipeline
 from astrodetect.core.process import prepare_process
 from astrodetect.simulation.injection.command import run as inject
-from astrodetect.simulation.night import write_truth
+from astrodetect.simulation.night import simulate_night, write_truth
 from astrodetect.simulation.station.meteors import MeteorWish
 from astrodetect.simulation.station.night import StationSpec, plan_station_night, simulate_station_recording
 from astrodetect.simulation.station.station import LensKind, draw_station
@@ -37,6 +37,8 @@ from astrodetect.simulation.truth import TRACK_COLUMNS, TRUTH_COLUMNS, write_csv
 from astrodetect.simulation.writers import camera_track, write_frames
 
 STATIONS, RECORDINGS = 6, 12
+#: Recordings of a plain night.
+PLAIN = 20
 SHAPES = ((240, 320), (240, 320), (280, 400), (320, 480))
 #: Lenses, and how often: frames are small, and narrow fields show objects as fast as large frames would.
 LENSES: tuple[LensKind, ...] = ("fish-eye", "fripon", "wide", "normal")
@@ -129,8 +131,25 @@ def injected(recordings: Path, seed: int) -> Path:
     return out
 
 
+def make_plain(seed: int, out: Path) -> None:
+    """Make one night of the plain scene, as FITS."""
+    part = out / f".{seed}.part"
+    shutil.rmtree(part, ignore_errors=True)
+    (part / "plain").mkdir(parents=True)
+    with tempfile.TemporaryDirectory() as work:
+        night = Path(work) / "night"
+        simulate_night(night, PLAIN, "fits", seed)
+        Pipeline(pipeline_text()).run(night, out=part / "plain" / "night.h5")
+        for table in ("truth.csv", "tracks.csv"):
+            shutil.move(night / table, part / "plain")
+    part.rename(out / str(seed))
+
+
 def make(seed: int, out: Path, kind: str = "simulated") -> None:
     """Make one night."""
+    if kind == "night":
+        make_plain(seed, out)
+        return
     form, specs = plan(seed)
     if kind == "plain":
         specs = [without_patterns(spec) for spec in specs]
@@ -156,7 +175,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--out", type=Path, default=Path("nights"))
     parser.add_argument("--seeds", type=int, nargs=2, default=(810000, 810100), metavar=("FIRST", "END"))
-    parser.add_argument("--kind", choices=("simulated", "plain", "injected"), default="simulated")
+    parser.add_argument("--kind", choices=("simulated", "plain", "injected", "night"), default="simulated")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     begin = time.perf_counter()
