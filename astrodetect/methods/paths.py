@@ -99,7 +99,8 @@ def _best_motion(
 
 def _independent(spots: Spots, paths: NDArray[np.float64]) -> NDArray[np.float64]:
     """Give `independent` of each path (n, 4)."""
-    return independent(spots, np.hypot(paths[:, 2], paths[:, 3]))
+    out: NDArray[np.float64] = independent(spots, np.hypot(paths[:, 2], paths[:, 3]))
+    return out
 
 
 def independent(spots: Spots, speed: Any) -> Any:

@@ -106,7 +106,7 @@ def _product(values: NDArray[np.float64], matrix: NDArray[np.float64]) -> NDArra
 def _levels() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Give the levels of brightness, and the chance to go from one to another in a frame."""
     count = int(np.ceil(np.log(_MOST / _LOWEST) / np.log(_RATIO))) + 1
-    level = _LOWEST * _RATIO ** np.arange(count)
+    level: NDArray[np.float64] = _LOWEST * _RATIO ** np.arange(count, dtype=np.float64)
     apart = np.abs(np.arange(count)[:, None] - np.arange(count)) * np.log(_RATIO)
     change = np.exp(-apart / _CHANGE)
     change = (1 - _SUDDEN) * change / change.sum(axis=1, keepdims=True) + _SUDDEN / count

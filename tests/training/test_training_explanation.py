@@ -127,7 +127,7 @@ def test_a_network_of_tracks_is_explained_on_its_pictures():
 @pytest.fixture(scope="module")
 def night(tmp_path_factory):
     folder = tmp_path_factory.mktemp("night")
-    settings = "--recordings 1 --frames 70 --shape 160x200 --seed 3".split()
+    settings = ["--recordings", "1", "--frames", "70", "--shape", "160x200", "--seed", "3"]
     made = command("simulate", "n", *settings, cwd=folder)
     assert made.returncode == 0, made.stderr
     Pipeline.from_toml("meteor").run(folder / "n", out=folder / "night.h5")
